@@ -1,0 +1,44 @@
+# Everything goes through these. `make demo` and `make test` need a Rust toolchain and Python 3 with pip.
+BLEND := target/debug/blend
+CARGO := cargo
+PYTHON := python3
+
+.PHONY: help build runtime demo test quick lint doc bench notebooks clean
+
+help: ## what there is to make
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+build: ## the program, as target/debug/blend (own code optimized)
+	$(CARGO) build --locked
+
+# Without a package index the embedded engine runs the graphs that it can, and says so.
+runtime: build ## ONNX Runtime into .ort/, where it can be had
+	@$(BLEND) runtime install --python $(PYTHON) || echo "no ONNX Runtime: the embedded engine takes its place"
+
+demo: runtime ## real models predicted, audited, blended, submitted and verified
+	@sh scripts/demo.sh $(BLEND)
+
+test: lint doc runtime ## everything that must hold
+	$(CARGO) test --workspace --locked
+
+quick: ## the rooms where one thinks: core and search
+	$(CARGO) test --locked -p blend-core -p blend-search
+
+lint: ## format and lints
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+doc: ## the documentation builds without a warning
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --document-private-items
+
+bench: build ## the winners' problem, ours and the peers side by side
+	@sh scripts/bench.sh $(BLEND) $(PYTHON)
+
+notebooks: ## train and export the demo's models again (minutes; not part of demo or test)
+	$(PYTHON) -m venv notebooks/.venv
+	notebooks/.venv/bin/python -m pip install --quiet -r notebooks/requirements.txt
+	notebooks/.venv/bin/jupyter nbconvert --to notebook --execute --inplace notebooks/digits.ipynb
+
+clean: ## what was built and predicted
+	$(CARGO) clean
+	rm -rf .ort models/*/*/oof.feather models/*/*/test.feather models/*/*/run.yaml submissions/*/*.csv submissions/*/*.yaml

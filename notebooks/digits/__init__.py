@@ -1,0 +1,1 @@
+"""The digits demonstration competition: data, seven model families, ONNX export."""

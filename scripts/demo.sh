@@ -1,0 +1,27 @@
+#!/bin/sh
+# The whole path on the digits competition: predict, audit, search, submit, verify.
+set -eu
+blend=$1
+start=$(date +%s)
+step() { printf '\n\033[1m$ %s %s\033[0m\n' "$blend" "$*"; "$blend" "$@"; }
+
+step doctor
+step predict
+step audit
+step search --target cv
+# The demo's test labels were held back from the models and the search; a real contest tells them never or afterwards.
+step submit --labels models/digits/data/test_labels.csv
+step verify
+
+cat <<T
+
+Done in $(($(date +%s) - start)) s. What there is now:
+  models/digits/*/oof.feather, test.feather   stored outputs of every model, and run.yaml: where they came from
+  blends/digits/best_cv.yaml                  the recipe: members, weights, scores, fingerprints
+  submissions/digits/best_cv.csv              the submission; best_cv.yaml beside it says what it was made from
+What to type next:
+  $blend search --target cv --space log --name geometric
+  $blend search --target cv --solver greedy --name greedy
+  $blend list metrics
+  $blend init NAME --metric log_loss --truth FILE --folds FILE   (a competition of your own)
+T

@@ -1,0 +1,286 @@
+//! What can be typed.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::{num::NonZeroUsize, path::PathBuf};
+
+/// Ensemble blending and submissions: predict, audit, search, submit, verify.
+#[derive(Debug, Parser)]
+#[command(name = "blend", version, about, max_term_width = 100)]
+pub(crate) struct Arguments {
+    /// Folder to start looking for the workspace (a folder with `models/`) from.
+    #[arg(short = 'C', global = true, value_name = "DIR", default_value = ".")]
+    pub(crate) directory: PathBuf,
+    /// Competition; may be left out where there is one, or one says `default: true`.
+    #[arg(short, long, global = true, env = "BLEND_COMPETITION", value_name = "NAME")]
+    pub(crate) competition: Option<String>,
+    /// Print one JSON object on standard output.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// No progress, no notes: only the result and errors.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// More of what happens; twice for everything.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Threads; all cores where not given. Results do not depend on it.
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
+    /// Seed of everything random.
+    #[arg(long, global = true, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Color on a terminal.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: Color,
+    /// Let YAML files name files outside the workspace.
+    #[arg(long, global = true)]
+    pub(crate) allow_outside: bool,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Write a competition.yaml, checked against the files it names.
+    Init(Init),
+    /// Store a model's predictions from files: aligned by id, checked, fingerprinted.
+    Import(Import),
+    /// Run models' ONNX graphs over their inputs and store the outputs.
+    Predict(Predict),
+    /// What there is: models, blends, metrics, spaces, solvers, checks.
+    List(List),
+    /// Scores of every model, and everything that is wrong with a file.
+    Audit(Audit),
+    /// Find weights: certificate, honest scores, recipe.
+    Search(Search),
+    /// Regenerate submissions from recipes and stored outputs.
+    Submit(Submit),
+    /// Re-hash the chain submission, recipe, outputs, graphs, data.
+    Verify(Verify),
+    /// What inference would run on, and what is missing.
+    Doctor(Doctor),
+    /// Fetch ONNX Runtime.
+    Runtime(Runtime),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// Name of the competition, also of its folder.
+    pub(crate) name: String,
+    /// Metric; see `blend list metrics`.
+    #[arg(long)]
+    pub(crate) metric: String,
+    /// File of the true values.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) truth: PathBuf,
+    /// Id column; the truth's first column where not given.
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) id: Option<String>,
+    /// Target columns; all but the id where not given.
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    pub(crate) targets: Vec<String>,
+    /// Fold map: FILE or FILE:COLUMN (column `fold` where not given).
+    #[arg(long, value_name = "FILE[:COLUMN]")]
+    pub(crate) folds: Option<String>,
+    /// Sample submission.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sample_submission: Option<PathBuf>,
+    /// Default space of searches; see `blend list spaces`.
+    #[arg(long)]
+    pub(crate) space: Option<String>,
+    /// Replace a competition.yaml that is there.
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// Name of the model, also of its folder.
+    pub(crate) model: String,
+    /// Out-of-fold predictions; several files are one per fold and together cover every row once.
+    #[arg(long, value_name = "FILE", num_args = 1.., required_unless_present = "test")]
+    pub(crate) oof: Vec<PathBuf>,
+    /// Test predictions.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) test: Option<PathBuf>,
+    /// What the numbers are: probability, logit, `class_probabilities`, `class_logits`, value, rank, vector, label.
+    #[arg(long, value_name = "KIND")]
+    pub(crate) output: Option<String>,
+    /// Row order of files without ids: `truth` (test files: the sample submission's), or a file with the id column.
+    #[arg(long, value_name = "truth|FILE")]
+    pub(crate) rows: Option<String>,
+    /// Columns of the files that hold the outputs, in the competition's order.
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    pub(crate) columns: Vec<String>,
+    /// Stored number format.
+    #[arg(long, value_name = "TYPE", default_value = "f32")]
+    pub(crate) dtype: Dtype,
+    /// Values were predicted on another scale: exp or expm1 brings them back.
+    #[arg(long, value_name = "exp|expm1")]
+    pub(crate) transform: Option<String>,
+    /// Order of a vector's components.
+    #[arg(long, value_name = "xyz|yxz")]
+    pub(crate) frame: Option<String>,
+    /// Replace outputs that were predicted here.
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Dtype {
+    F32,
+    F64,
+}
+
+/// How inference runs.
+#[derive(Debug, Args)]
+pub(crate) struct Engine {
+    /// Engine: ONNX Runtime or the embedded one; the first that is found where not given.
+    #[arg(long, value_name = "ort|rten")]
+    pub(crate) engine: Option<EngineName>,
+    /// The ONNX Runtime library to load, and no other.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ort_lib: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EngineName {
+    Ort,
+    Rten,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Predict {
+    /// Models; all that have graphs where none is named.
+    pub(crate) models: Vec<String>,
+    /// What to predict.
+    #[arg(long, value_name = "oof,test", value_delimiter = ',')]
+    pub(crate) split: Vec<SplitName>,
+    /// Where to run: auto, cpu, cuda or cuda:N.
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub(crate) device: String,
+    /// Rows per run of a graph, instead of the model's own.
+    #[arg(long, value_name = "N")]
+    pub(crate) batch_size: Option<NonZeroUsize>,
+    /// Run again what is already there for the same inputs.
+    #[arg(long)]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) engine: Engine,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SplitName {
+    Oof,
+    Test,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// What to list.
+    #[arg(default_value = "models")]
+    pub(crate) what: Listed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Listed {
+    Models,
+    Blends,
+    Metrics,
+    Spaces,
+    Solvers,
+    Checks,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Audit {
+    /// Models; all where none is named.
+    pub(crate) models: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Search {
+    /// What the blend is best at.
+    #[arg(long, default_value = "cv")]
+    pub(crate) target: Target,
+    /// Scale of averaging; the competition's where not given. See `blend list spaces`.
+    #[arg(long)]
+    pub(crate) space: Option<String>,
+    /// Allowed weights: simplex, box, nonnegative, affine, free.
+    #[arg(long, default_value = "simplex")]
+    pub(crate) domain: String,
+    /// Solver; the one that suits where not given. See `blend list solvers`.
+    #[arg(long)]
+    pub(crate) solver: Option<String>,
+    /// Members; all models with out-of-fold outputs where not given.
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    pub(crate) members: Vec<String>,
+    /// Picks of the greedy solver.
+    #[arg(long, value_name = "N", default_value = "100")]
+    pub(crate) max_picks: NonZeroUsize,
+    /// Longest time of the search proper, in seconds.
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) time_limit: Option<f64>,
+    /// Leave out nested scores and intervals.
+    #[arg(long)]
+    pub(crate) no_nested: bool,
+    /// Name of the recipe; `best_cv` where not given.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Replace a recipe that was written by hand.
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Target {
+    /// The cross-validation score.
+    Cv,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Submit {
+    /// Blends; `best_cv` where none is named.
+    pub(crate) blends: Vec<String>,
+    /// Labels of the test rows, known after a contest: also say what the submission would have scored, apart for each
+    /// value of the column `usage` where there is one.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) labels: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// Submissions (names or files); all where none is named.
+    pub(crate) files: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    #[command(flatten)]
+    pub(crate) engine: Engine,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Runtime {
+    #[command(subcommand)]
+    pub(crate) action: RuntimeAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RuntimeAction {
+    /// Fetch ONNX Runtime into the workspace with pip.
+    Install {
+        /// The CUDA build with its libraries (about 3 GB).
+        #[arg(long)]
+        gpu: bool,
+        /// Python to run pip with.
+        #[arg(long, value_name = "PROGRAM", default_value = "python3")]
+        python: String,
+    },
+}

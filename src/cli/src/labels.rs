@@ -1,0 +1,187 @@
+//! A table of labels to a truth: which columns are targets, what kind they are, and how outputs are named.
+
+use crate::{context::Context, failure::Failure};
+use blend_core::{
+    OutputKind, Scope, TableSource, Truth,
+    manifest::ColumnFile,
+    metric::Target,
+    source::Column,
+    truth::{LabelValues, Labels, direction},
+};
+use blend_record::Targets;
+use blend_store::Table;
+
+/// Columns of the truth that are read as they are written: class labels.
+pub(crate) fn text_columns(context: &Context) -> Vec<String> {
+    match (&context.competition.targets, context.metric.info().target) {
+        (Targets::Named(names), Target::Classes) if names.len() == 1 => names.clone(),
+        _ => Vec::new(),
+    }
+}
+
+/// Names of the target columns of a table of labels, in order.
+fn targets(context: &Context, table: &Table) -> Vec<String> {
+    if let Some(decode) = &context.competition.decode {
+        return vec![decode.azimuth.clone(), decode.zenith.clone()];
+    }
+    match &context.competition.targets {
+        Targets::Named(names) => names.clone(),
+        // A column that the same file lends to folds, groups or weights is no target.
+        Targets::All => {
+            let competition = &context.competition;
+            let lent: Vec<&ColumnFile> =
+                [&competition.folds, &competition.groups, &competition.weights].into_iter().flatten().collect();
+            let is_lent = |name: &String| lent.iter().any(|it| it.column == *name && it.file == table.path());
+            table.names().into_iter().filter(|name| !is_lent(name)).collect()
+        }
+    }
+}
+
+/// The truth in a table of labels. Labels outside `scope` may be NaN; they are never read.
+pub(crate) fn truth(context: &Context, table: &Table, scope: &Scope) -> Result<Truth, Failure> {
+    let place = context.show(table.path());
+    let (names, values) = labels(context, table, Some(scope)).map_err(|failure| failure.at(&place))?;
+    let weights = match &context.competition.weights {
+        Some(file) => {
+            let mut weights = context.numbers(file, table.rows(), "`weights`")?;
+            outside(scope, &mut weights, 1.0);
+            Some(weights)
+        }
+        None => None,
+    };
+    Truth::new(table.rows().clone(), names, Labels { values, weights }).map_err(|error| Failure::from(error).at(place))
+}
+
+/// Replaces values outside the scope, which are never read, by one that passes every check.
+fn outside(scope: &Scope, values: &mut [f64], by: f64) {
+    if !scope.rows.is_all() {
+        values.iter_mut().zip(scope.rows.mask()).filter(|(_, inside)| !inside).for_each(|(value, _)| *value = by);
+    }
+}
+
+/// Names and labels of a table, of the kind that the metric judges.
+pub(crate) fn labels(
+    context: &Context,
+    table: &Table,
+    scope: Option<&Scope>,
+) -> Result<(Vec<String>, LabelValues), Failure> {
+    let names = targets(context, table);
+    if names.is_empty() {
+        return Err(Failure::data("the truth has no target columns"));
+    }
+    let number = |name: &String| -> Result<Vec<f64>, Failure> {
+        let mut values = table.numbers(name)?;
+        if let Some(scope) = scope {
+            outside(scope, &mut values, 0.0);
+        }
+        Ok(values)
+    };
+    match context.metric.info().target {
+        Target::Classes if names.len() == 1 => {
+            let (labels, names) = classes(context, &table.texts(&names[0])?)?;
+            Ok((names.clone(), LabelValues::Class { labels, names }))
+        }
+        Target::Direction => {
+            let columns = names.iter().map(number).collect::<Result<Vec<_>, _>>()?;
+            Ok((names, directions(&columns, context.competition.decode.is_some())?))
+        }
+        Target::Binary => {
+            let columns = names
+                .iter()
+                .map(|name| binary(table.column(name)?, || number(name)))
+                .collect::<Result<Vec<_>, Failure>>()?;
+            let values = match columns.iter().cloned().collect::<Option<Vec<_>>>() {
+                Some(columns) => LabelValues::Binary(columns),
+                None => LabelValues::Real(names.iter().map(number).collect::<Result<Vec<_>, _>>()?),
+            };
+            Ok((names, values))
+        }
+        _ => {
+            let columns = names.iter().map(number).collect::<Result<Vec<_>, _>>()?;
+            Ok((names, LabelValues::Real(columns)))
+        }
+    }
+}
+
+/// A column of zeros and ones in a byte each; `None` where it holds anything else.
+fn binary(column: &Column, numbers: impl Fn() -> Result<Vec<f64>, Failure>) -> Result<Option<Vec<u8>>, Failure> {
+    let small = |values: &mut dyn Iterator<Item = Option<u8>>| values.collect::<Option<Vec<u8>>>();
+    Ok(match column {
+        Column::I64(values) => small(&mut values.iter().map(|&y| u8::try_from(y).ok().filter(|y| *y <= 1))),
+        Column::Bool(values) => Some(values.iter().map(|&y| u8::from(y)).collect()),
+        _ => {
+            let byte = |y: f64| (y == 0.0 || y == 1.0).then_some(y as u8);
+            small(&mut numbers()?.into_iter().map(byte))
+        }
+    })
+}
+
+/// Class labels as positions, and the classes' names: those of competition.yaml, else in ascending order (by number
+/// where all are numbers).
+fn classes(context: &Context, texts: &[String]) -> Result<(Vec<u32>, Vec<String>), Failure> {
+    let names = context.competition.classes.clone().unwrap_or_else(|| {
+        let mut names: Vec<String> = texts.to_vec();
+        let numbers = names.iter().all(|name| name.parse::<f64>().is_ok());
+        if numbers {
+            let value = |name: &String| name.parse::<f64>().unwrap_or(0.0);
+            names.sort_by(|a, b| value(a).total_cmp(&value(b)));
+        } else {
+            names.sort();
+        }
+        names.dedup();
+        names
+    });
+    let place: std::collections::HashMap<&str, u32> =
+        names.iter().enumerate().map(|(place, name)| (name.as_str(), place as u32)).collect();
+    let labels = texts
+        .iter()
+        .enumerate()
+        .map(|(row, text)| {
+            place.get(text.as_str()).copied().ok_or_else(|| {
+                Failure::data(format!("row {row} has the label `{text}`, which is none of the classes"))
+                    .hint(format!("`classes` of competition.yaml has {}", names.join(", ")))
+            })
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok((labels, names))
+}
+
+/// Angles or components to unit vectors.
+fn directions(columns: &[Vec<f64>], angles: bool) -> Result<LabelValues, Failure> {
+    match columns {
+        [azimuth, zenith] if angles => {
+            Ok(LabelValues::Directions(azimuth.iter().zip(zenith).map(|(&az, &ze)| direction(az, ze)).collect()))
+        }
+        [x, y, z] => Ok(LabelValues::Directions(
+            x.iter()
+                .zip(y)
+                .zip(z)
+                .map(|((&x, &y), &z)| {
+                    let length = (x * x + y * y + z * z).sqrt();
+                    if length > 0.0 { [x / length, y / length, z / length] } else { [0.0, 0.0, 1.0] }
+                })
+                .collect(),
+        )),
+        _ => Err(Failure::usage("directions need three target columns, or two angles")
+            .hint("add `decode: {azimuth: COLUMN, zenith: COLUMN}` to competition.yaml")),
+    }
+}
+
+/// Names of the outputs that stored predictions have, in order: the sample submission's where there is one, else those
+/// of the labels; x, y, z for directions.
+pub(crate) fn output_names(context: &Context, truth: Option<&Truth>, sample: Option<&[String]>) -> Option<Vec<String>> {
+    if context.metric.info().target == Target::Direction {
+        return Some(["x", "y", "z"].map(str::to_owned).to_vec());
+    }
+    let wanted = truth.map(|truth| truth.labels().n_outputs());
+    match sample {
+        // A sample with another number of columns is for a derived value (a class label); outputs are the classes.
+        Some(columns) if wanted.is_none_or(|wanted| wanted == columns.len()) => Some(columns.to_vec()),
+        _ => truth.map(|truth| truth.names().to_vec()),
+    }
+}
+
+/// What a model's numbers are taken for where nothing is said.
+pub(crate) fn default_kind(context: &Context) -> OutputKind {
+    context.metric.info().predictions[0]
+}

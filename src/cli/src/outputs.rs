@@ -1,0 +1,190 @@
+//! Stored outputs to predictions on the rows and columns of the competition.
+
+use crate::{
+    context::{Context, Judged},
+    failure::Failure,
+};
+use blend_core::{
+    BlockSource, ModelId, Oof, PredictionMatrix, Predictions, RowIndex, RowSet, Split, Test,
+    manifest::{Average, Manifest, Precision},
+    output::Encoding,
+    source::OwnedBlocks,
+};
+use blend_record::manifest;
+use blend_store::{Outputs, feather};
+use rayon::prelude::*;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// Stored outputs as they are on disk, with the manifest that says what they mean.
+pub(crate) struct Stored {
+    pub(crate) outputs: Outputs,
+    pub(crate) encoding: Encoding,
+}
+
+/// A model's manifest; one that says nothing but the metric's default where there is no model.yaml.
+pub(crate) fn manifest_of(context: &Context, model: &ModelId) -> Result<Manifest, Failure> {
+    let id = &context.competition.id;
+    if context.workspace.manifest_file(id, model).exists() {
+        return Ok(manifest::read(&context.workspace, id, model)?);
+    }
+    Ok(plain_manifest(context, model.clone(), Encoding::plain(crate::labels::default_kind(context))))
+}
+
+/// The manifest of a model whose outputs come from elsewhere.
+pub(crate) fn plain_manifest(context: &Context, model: ModelId, encoding: Encoding) -> Manifest {
+    Manifest {
+        folder: context.workspace.model_folder(&context.competition.id, &model),
+        model,
+        encoding,
+        average: Average::Raw,
+        claimed: None,
+        stages: Vec::new(),
+        folds: None,
+        tables: BTreeMap::new(),
+        batch_size: 2048,
+        precision: Precision::F32,
+        allowed_domains: Vec::new(),
+        allow: BTreeMap::new(),
+    }
+}
+
+/// The file of a model's stored outputs.
+pub(crate) fn file<S: Split>(context: &Context, model: &ModelId) -> PathBuf {
+    let id = &context.competition.id;
+    match S::NAME {
+        "oof" => context.workspace.oof_file(id, model),
+        _ => context.workspace.test_file(id, model),
+    }
+}
+
+/// Opens a model's stored outputs; refuses content that is not what was recorded.
+pub(crate) fn open<S: Split>(context: &Context, model: &ModelId) -> Result<Stored, Failure> {
+    let path = file::<S>(context, model);
+    let outputs = feather::open(&path).map_err(|error| explain::<S>(context, model, &path, error.into()))?;
+    outputs.verify(&path).map_err(|error| explain::<S>(context, model, &path, error.into()))?;
+    let manifest = manifest_of(context, model)?;
+    Ok(Stored { outputs, encoding: Encoding { kind: manifest.stored_kind(), ..manifest.encoding } })
+}
+
+fn explain<S: Split>(context: &Context, model: &ModelId, path: &Path, failure: Failure) -> Failure {
+    let hint = if path.exists() {
+        format!("re-create it with `blend predict {model} --force` or `blend import {model}`")
+    } else {
+        format!("make it with `blend predict {model}` or `blend import {model} --{} FILE`", S::NAME)
+    };
+    failure.at(context.show(path)).because(format!("the {} outputs of `{model}` cannot be used", S::NAME)).hint(hint)
+}
+
+/// Values in another order of rows or columns, copied; in the stored order, shared.
+fn arranged(
+    outputs: &Outputs,
+    rows: &RowIndex,
+    columns: &[String],
+) -> Result<Arc<dyn BlockSource>, (String, &'static str)> {
+    let order = rows.align(&outputs.rows).map_err(|error| (error.to_string(), "rows"))?;
+    let places = columns
+        .iter()
+        .map(|name| outputs.columns.iter().position(|own| own == name))
+        .collect::<Option<Vec<usize>>>()
+        .filter(|_| columns.len() == outputs.columns.len())
+        .ok_or_else(|| {
+            let (stored, wanted) = (outputs.columns.join(", "), columns.join(", "));
+            (format!("outputs wanted: {wanted}; stored: {stored}"), "columns")
+        })?;
+    if order.is_none() && places.iter().enumerate().all(|(at, place)| at == *place) {
+        return Ok(outputs.values.clone());
+    }
+    let row = |at: usize| order.as_ref().map_or(at, |order| order[at] as usize);
+    let value = |output: usize, at: usize| {
+        let (block, local) = (row(at) / blend_core::BLOCK_ROWS, row(at) % blend_core::BLOCK_ROWS);
+        outputs.values.slice(block, output).get(local)
+    };
+    let column = |output: usize| (0..rows.len()).map(move |at| (output, at)).map(|(output, at)| value(output, at));
+    Ok(Arc::new(if outputs.values.value_bytes() == 4 {
+        OwnedBlocks::F32(places.iter().map(|&place| column(place).map(|x| x as f32).collect()).collect())
+    } else {
+        OwnedBlocks::F64(places.iter().map(|&place| column(place).collect()).collect())
+    }))
+}
+
+/// A model's predictions in the order of `rows` and `columns`, finite and in range on the rows of `counts`.
+fn predictions<S: Split>(
+    context: &Context,
+    model: &ModelId,
+    rows: &RowIndex,
+    columns: &Arc<[String]>,
+    counts: &RowSet,
+) -> Result<Predictions<S>, Failure> {
+    let stored = open::<S>(context, model)?;
+    let place = context.show(&file::<S>(context, model));
+    let values = arranged(&stored.outputs, rows, columns).map_err(|(cause, what)| {
+        let with = if S::NAME == "oof" { "the truth" } else { "the sample submission" };
+        Failure::data(format!("{} of `{model}` do not line up with {with}", what_of::<S>(what)))
+            .at(&place)
+            .details(cause)
+            .hint(format!("re-create it with `blend predict {model} --force` or `blend import {model}`"))
+    })?;
+    let fingerprint = stored.outputs.fingerprint;
+    Predictions::new(model.clone(), rows.clone(), columns.clone(), stored.encoding, values, fingerprint, counts)
+        .map_err(|error| {
+            Failure::data(format!("the {} outputs of `{model}` cannot be used", S::NAME))
+                .at(&place)
+                .details(error)
+                .hint(format!("`blend audit {model}` lists everything that is wrong with them"))
+        })
+}
+
+fn what_of<S: Split>(what: &str) -> String {
+    format!("{what} of the {} outputs", S::NAME)
+}
+
+/// The members' OOF predictions on the rows of the truth. Shapes `(n_models, n_rows, n_outputs)`.
+pub(crate) fn oof_matrix(
+    context: &Context,
+    judged: &Judged,
+    models: &[ModelId],
+    columns: &Arc<[String]>,
+) -> Result<PredictionMatrix<Oof>, Failure> {
+    let rows = judged.truth.rows();
+    let members: Result<Vec<Predictions<Oof>>, Failure> =
+        models.par_iter().map(|model| predictions(context, model, rows, columns, &judged.scope.rows)).collect();
+    Ok(PredictionMatrix::new(members?)?)
+}
+
+/// The members' test predictions in the order of `rows`.
+pub(crate) fn test_matrix(
+    context: &Context,
+    rows: &RowIndex,
+    models: &[ModelId],
+    columns: &Arc<[String]>,
+) -> Result<PredictionMatrix<Test>, Failure> {
+    let counts = RowSet::all(rows.len());
+    let members: Result<Vec<Predictions<Test>>, Failure> =
+        models.par_iter().map(|model| predictions(context, model, rows, columns, &counts)).collect();
+    Ok(PredictionMatrix::new(members?)?)
+}
+
+/// Models that are named, or all of the competition that `has` accepts.
+pub(crate) fn chosen(
+    context: &Context,
+    named: &[String],
+    has: impl Fn(&ModelId) -> bool,
+) -> Result<Vec<ModelId>, Failure> {
+    let id = &context.competition.id;
+    if named.is_empty() {
+        return Ok(context.workspace.models(id)?.into_iter().filter(has).collect());
+    }
+    let mut models = Vec::with_capacity(named.len());
+    for name in named {
+        let model = context.workspace.model(id, name)?;
+        if models.contains(&model) {
+            return Err(Failure::usage(format!("model `{model}` is named twice")));
+        }
+        models.push(model);
+    }
+    Ok(models)
+}

@@ -1,0 +1,173 @@
+//! What a person or a program sees: tables and notes, or one JSON object.
+
+pub(crate) mod table;
+
+use crate::{
+    args::{Arguments, Color},
+    failure::Failure,
+};
+use serde_json::{Map, Value, json};
+use std::{
+    io::{self, IsTerminal, Write},
+    sync::{Mutex, PoisonError},
+};
+
+/// Version of the JSON that every verb prints.
+const SCHEMA_VERSION: u32 = 1;
+
+/// Where results and messages go. Results are gathered and written at the end, so that a verb that fails half way
+/// prints no half result.
+pub(crate) struct Screen {
+    pub(crate) json: bool,
+    quiet: bool,
+    color: bool,
+    terminal: bool,
+    out: Mutex<String>,
+}
+
+impl Screen {
+    pub(crate) fn new(arguments: &Arguments) -> Self {
+        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let color = match arguments.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => io::stdout().is_terminal() && !no_color && !arguments.json,
+        };
+        Self {
+            json: arguments.json,
+            quiet: arguments.quiet,
+            color,
+            terminal: io::stderr().is_terminal() && !arguments.quiet && !arguments.json,
+            out: Mutex::new(String::new()),
+        }
+    }
+
+    fn gathered(&self) -> std::sync::MutexGuard<'_, String> {
+        self.out.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A line of the result, for people only.
+    pub(crate) fn line(&self, line: impl AsRef<str>) {
+        if !self.json {
+            let mut out = self.gathered();
+            out.push_str(line.as_ref());
+            out.push('\n');
+        }
+    }
+
+    /// The result as JSON, for programs only. `schema_version` is added.
+    pub(crate) fn object(&self, object: Value) {
+        if !self.json {
+            return;
+        }
+        let mut all = Map::new();
+        all.insert("schema_version".to_owned(), json!(SCHEMA_VERSION));
+        if let Value::Object(object) = object {
+            all.extend(object);
+        }
+        let text = serde_json::to_string_pretty(&Value::Object(all)).unwrap_or_default();
+        let mut out = self.gathered();
+        out.push_str(&text);
+        out.push('\n');
+    }
+
+    /// A note on standard error: progress, warnings.
+    pub(crate) fn note(&self, note: impl AsRef<str>) {
+        if !self.quiet {
+            // A closed standard error leaves nobody to tell.
+            let _ = writeln!(io::stderr(), "{}", note.as_ref());
+        }
+    }
+
+    /// Whether live lines make sense.
+    pub(crate) fn is_live(&self) -> bool {
+        self.terminal
+    }
+
+    /// Bold text where color is on.
+    pub(crate) fn bold(&self, text: &str) -> String {
+        if self.color { format!("\x1b[1m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    /// Dim text where color is on.
+    pub(crate) fn dim(&self, text: &str) -> String {
+        if self.color { format!("\x1b[2m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    /// Red text where color is on.
+    pub(crate) fn red(&self, text: &str) -> String {
+        if self.color { format!("\x1b[31m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    /// Writes the result. A reader that has gone away is success.
+    pub(crate) fn flush(&self) -> Result<(), Failure> {
+        let text = std::mem::take(&mut *self.gathered());
+        let mut stdout = io::stdout().lock();
+        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Err(Failure::new(crate::failure::MACHINE, format!("cannot write the result: {error}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// An error: on standard error for people, as JSON on standard output for programs.
+    pub(crate) fn failure(&self, failure: &Failure) {
+        self.gathered().clear();
+        if self.json {
+            self.object(json!({
+                "error": {
+                    "exit_code": failure.exit,
+                    "message": failure.message,
+                    "place": failure.place,
+                    "details": failure.details,
+                    "hint": failure.hint,
+                }
+            }));
+            let _ = self.flush();
+        }
+        let mut text = format!("error: {}\n", failure.message);
+        if let Some(place) = &failure.place {
+            text += &format!("  at   {place}\n");
+        }
+        if let Some(details) = &failure.details {
+            text += &format!("  for  {details}\n");
+        }
+        if let Some(snippet) = &failure.snippet {
+            text += &format!("{}\n", snippet.trim_end());
+        }
+        if let Some(hint) = &failure.hint {
+            text += &format!("hint: {hint}\n");
+        }
+        let _ = io::stderr().write_all(text.as_bytes());
+    }
+}
+
+/// A number of the metric's unit, to the digits that a person compares.
+pub(crate) fn score(value: f64) -> String {
+    let digits = if value.abs() >= 100.0 { 4 } else { 6 };
+    format!("{value:.digits$}")
+}
+
+/// A small difference or gap.
+pub(crate) fn small(value: f64) -> String {
+    if value == 0.0 { "0".to_owned() } else { format!("{value:.1e}") }
+}
+
+/// JSON of a number that may not be one.
+pub(crate) fn number(value: f64) -> Value {
+    if value.is_finite() { json!(value) } else { Value::Null }
+}
+
+/// Highest resident memory of this process in bytes, file-backed pages counted; known on Linux.
+pub(crate) fn peak_rss_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
+/// Bytes as people read them.
+pub(crate) fn bytes(value: u64) -> String {
+    let mib = value as f64 / (1024.0 * 1024.0);
+    if mib >= 1024.0 { format!("{:.1} GiB", mib / 1024.0) } else { format!("{mib:.0} MiB") }
+}

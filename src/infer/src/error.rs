@@ -1,0 +1,400 @@
+//! What can go wrong between a manifest and its predictions. Variants hold data; the door makes sentences and hints.
+
+use crate::{pipeline::Split, runtime::RuntimeError, scan::ScanError};
+use blend_core::rows::AlignError;
+use std::path::PathBuf;
+
+/// Whose turn it is, which is also the exit code of the door.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// What was typed or written in YAML is wrong: 2.
+    Usage,
+    /// The data or a graph is wrong: 3.
+    Data,
+    /// The machine refused: a file that is absent, no runtime, no such device: 4.
+    Machine,
+    /// Our mistake: 5.
+    Bug,
+    /// The caller asked to stop; the door knows the signal.
+    Interrupted,
+}
+
+/// Why a model could not be run.
+#[derive(Debug, thiserror::Error)]
+pub enum InferError {
+    /// A model whose outputs are imported has nothing to run.
+    #[error("model `{model}` has no stages")]
+    NoStages {
+        /// The model.
+        model: String,
+    },
+    /// Neither out-of-fold nor test predictions were asked for.
+    #[error("no split was asked for")]
+    NothingAsked,
+    /// A graph pattern that cannot be expanded.
+    #[error("stage `{stage}` of model `{model}`: pattern `{pattern}` {reason}")]
+    Pattern {
+        /// The model.
+        model: String,
+        /// The stage.
+        stage: String,
+        /// The pattern as written.
+        pattern: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A pattern names `{fold}` and no fold map was given.
+    #[error("stage `{stage}` of model `{model}`: pattern `{pattern}` names {{fold}} and there is no fold map")]
+    NoFoldMap {
+        /// The model.
+        model: String,
+        /// The stage.
+        stage: String,
+        /// The pattern as written.
+        pattern: String,
+    },
+    /// Out-of-fold predictions of a graph that has seen every training row.
+    #[error(
+        "stage `{stage}` of model `{model}`: graph `{pattern}` has no {{fold}}, so it may have seen the rows that it would \
+         predict; only a stage fed by earlier stages alone may do without"
+    )]
+    Leakage {
+        /// The model.
+        model: String,
+        /// The stage.
+        stage: String,
+        /// The pattern as written.
+        pattern: String,
+    },
+    /// An input names a stage that does not come before.
+    #[error("input `{input}` of stage `{stage}` of model `{model}`: there is no earlier stage `{wanted}`")]
+    UnknownStage {
+        /// The model.
+        model: String,
+        /// The stage.
+        stage: String,
+        /// The graph input.
+        input: String,
+        /// The stage that was named.
+        wanted: String,
+    },
+    /// A table that no file was given for.
+    #[error("model `{model}` needs the {split} rows of table `{table}`, which names no file for them")]
+    NoTable {
+        /// The model.
+        model: String,
+        /// The table.
+        table: String,
+        /// Which file.
+        split: Split,
+    },
+    /// Nobody says which rows are wanted.
+    #[error("model `{model}`: which {split} rows to predict is not known")]
+    NoRows {
+        /// The model.
+        model: String,
+        /// Of which split.
+        split: Split,
+    },
+    /// A column that a table has not.
+    #[error("table `{table}` at {place} has no column `{column}`, wanted by model `{model}`")]
+    NoColumn {
+        /// The model.
+        model: String,
+        /// The table's name.
+        table: String,
+        /// Where it lies.
+        place: Box<str>,
+        /// The column.
+        column: String,
+        /// The columns it has.
+        known: Vec<String>,
+    },
+    /// Rows that a table or a fold map lacks.
+    #[error("{what} does not line up with the {split} rows of model `{model}`")]
+    Alignment {
+        /// The model.
+        model: String,
+        /// The table and its place, or the fold map.
+        what: String,
+        /// Which rows.
+        split: Split,
+        /// Counts and first ids.
+        #[source]
+        source: Box<AlignError>,
+    },
+    /// A table that could not be read.
+    #[error("table `{table}` of model `{model}` could not be read: {reason}")]
+    Read {
+        /// The model.
+        model: String,
+        /// The table's name.
+        table: String,
+        /// One line with the place.
+        reason: String,
+    },
+    /// A graph file that the manifest names and nobody wrote.
+    #[error("graph `{path}` of model `{model}` is not there (pattern `{pattern}`)")]
+    MissingGraph {
+        /// The model.
+        model: String,
+        /// The file.
+        path: PathBuf,
+        /// The pattern as written.
+        pattern: String,
+    },
+    /// A file that could not be read.
+    #[error("{path} could not be read")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A graph file that changed between its inspection and its run.
+    #[error("graph `{path}` of model `{model}` changed while it was in use")]
+    Changed {
+        /// The model.
+        model: String,
+        /// The file.
+        path: PathBuf,
+    },
+    /// A graph that was refused before an engine saw it.
+    #[error("graph `{path}` of model `{model}` is refused")]
+    Scan {
+        /// The model.
+        model: String,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: ScanError,
+    },
+    /// The manifest names an input that the graph has not.
+    #[error("graph `{graph}` of model `{model}` has no input `{input}`: it has {}", list(known))]
+    UnknownInput {
+        /// The model.
+        model: String,
+        /// The graph file.
+        graph: String,
+        /// The input as written.
+        input: String,
+        /// The inputs it has.
+        known: Vec<String>,
+    },
+    /// The graph has an input that the manifest does not name.
+    #[error("input `{input}` of graph `{graph}` of model `{model}` is fed with nothing")]
+    UnfedInput {
+        /// The model.
+        model: String,
+        /// The graph file.
+        graph: String,
+        /// The input.
+        input: String,
+    },
+    /// What is fed does not fit what the graph declares.
+    #[error("input `{input}` of graph `{graph}` of model `{model}` wants {expected}, given {given}")]
+    InputMismatch {
+        /// The model.
+        model: String,
+        /// The graph file.
+        graph: String,
+        /// The input.
+        input: String,
+        /// Type and shape that it declares.
+        expected: Box<str>,
+        /// Type and shape that would be fed.
+        given: Box<str>,
+    },
+    /// A table's value that the graph's number format cannot hold.
+    #[error("column `{column}` of {place}, row `{id}`: the value cannot be fed as {dtype}")]
+    Value {
+        /// The column.
+        column: String,
+        /// The table.
+        place: String,
+        /// The row's id.
+        id: String,
+        /// The graph's type.
+        dtype: String,
+    },
+    /// No output of the graph can be taken.
+    #[error("graph `{graph}` of model `{model}` has no usable output{}: {}", named(wanted), list(known))]
+    NoOutput {
+        /// The model.
+        model: String,
+        /// The graph file.
+        graph: String,
+        /// The output as written, where it was.
+        wanted: Option<String>,
+        /// The outputs it has, with type and shape.
+        known: Vec<String>,
+    },
+    /// An output of an unexpected shape.
+    #[error("output `{output}` of graph `{graph}` of model `{model}` has shape {given:?}, expected {expected}")]
+    OutputShape {
+        /// The model.
+        model: String,
+        /// The graph file.
+        graph: String,
+        /// The output.
+        output: String,
+        /// What was expected, in words.
+        expected: Box<str>,
+        /// What came.
+        given: Vec<usize>,
+    },
+    /// NaN or infinity came out.
+    #[error("graph `{graph}` of model `{model}` gave {value} for row `{id}`, output {output}")]
+    NotFinite {
+        /// The model.
+        model: String,
+        /// The graph file.
+        graph: String,
+        /// The row's id.
+        id: String,
+        /// Which output, counted from 0.
+        output: usize,
+        /// The value.
+        value: f64,
+    },
+    /// `average: logit` of something that is no probability.
+    #[error("graph `{graph}` of model `{model}` gave {value} for row `{id}`, which is no probability")]
+    NoProbability {
+        /// The model.
+        model: String,
+        /// The graph file.
+        graph: String,
+        /// The row's id.
+        id: String,
+        /// The value.
+        value: f64,
+    },
+    /// The engine could not load or run a graph.
+    #[error("graph `{graph}` of model `{model}`")]
+    Engine {
+        /// The model.
+        model: String,
+        /// The graph file.
+        graph: String,
+        /// Why.
+        #[source]
+        source: EngineError,
+    },
+    /// No engine, or no such device.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// The caller asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+    /// What must not happen.
+    #[error("internal: {0}")]
+    Bug(String),
+}
+
+/// Why an engine refused a graph or its inputs. The text is the engine's own.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// The graph is no graph, or not a sound one.
+    #[error("{engine} cannot load it: {message}")]
+    Load {
+        /// The engine's name.
+        engine: &'static str,
+        /// Its words.
+        message: String,
+    },
+    /// The graph is sound and this engine cannot run it; ONNX Runtime may.
+    #[error("the embedded engine cannot run it: {message}")]
+    Unsupported {
+        /// The engine's words.
+        message: String,
+    },
+    /// A run failed.
+    #[error("{engine} failed: {message}")]
+    Run {
+        /// The engine's name.
+        engine: &'static str,
+        /// Its words.
+        message: String,
+    },
+    /// The device refused, or a node would have fallen back to the CPU.
+    #[error("{device}: {message}")]
+    Device {
+        /// The device that was asked for.
+        device: String,
+        /// The engine's words.
+        message: String,
+    },
+    /// The engine panicked, which is a bug in it.
+    #[error("{engine} panicked: {message}")]
+    Panicked {
+        /// The engine's name.
+        engine: &'static str,
+        /// The panic's text.
+        message: String,
+    },
+}
+
+impl InferError {
+    /// Whose turn it is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::NoStages { .. }
+            | Self::NothingAsked
+            | Self::Pattern { .. }
+            | Self::NoFoldMap { .. }
+            | Self::Leakage { .. }
+            | Self::UnknownStage { .. }
+            | Self::NoTable { .. }
+            | Self::NoRows { .. }
+            | Self::NoColumn { .. }
+            | Self::UnknownInput { .. }
+            | Self::UnfedInput { .. }
+            | Self::NoOutput { .. } => Kind::Usage,
+            Self::Alignment { .. }
+            | Self::Read { .. }
+            | Self::InputMismatch { .. }
+            | Self::Value { .. }
+            | Self::OutputShape { .. }
+            | Self::NotFinite { .. }
+            | Self::NoProbability { .. } => Kind::Data,
+            Self::MissingGraph { .. } | Self::Io { .. } | Self::Changed { .. } => Kind::Machine,
+            Self::Scan { source, .. } => source.kind(),
+            Self::Engine { source, .. } => source.kind(),
+            Self::Runtime(error) => error.kind(),
+            Self::Interrupted => Kind::Interrupted,
+            Self::Bug(_) => Kind::Bug,
+        }
+    }
+
+    /// Whether ONNX Runtime would help: the embedded engine met something it cannot run.
+    #[must_use]
+    pub fn wants_onnx_runtime(&self) -> bool {
+        matches!(self, Self::Engine { source: EngineError::Unsupported { .. }, .. })
+    }
+}
+
+impl EngineError {
+    /// Whose turn it is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Load { .. } | Self::Run { .. } => Kind::Data,
+            Self::Unsupported { .. } | Self::Device { .. } => Kind::Machine,
+            Self::Panicked { .. } => Kind::Bug,
+        }
+    }
+}
+
+fn list(names: &[String]) -> String {
+    match names {
+        [] => "none".to_owned(),
+        names => names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
+    }
+}
+
+fn named(wanted: &Option<String>) -> String {
+    wanted.as_ref().map_or_else(String::new, |name| format!(" `{name}`"))
+}

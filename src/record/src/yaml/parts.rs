@@ -1,0 +1,228 @@
+//! Pieces that several documents share: a number that must be finite, `"*"` or a list, a column of a file, marked
+//! rows, post steps.
+
+use super::{At, Doc, write};
+use crate::{
+    competition::{Mark, Targets},
+    error::DocumentError,
+    workspace::Workspace,
+};
+use blend_core::{
+    manifest::ColumnFile,
+    post::PostStep,
+    space::{self, SpaceName},
+};
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer, value::SeqAccessDeserializer},
+};
+use std::{fmt, marker::PhantomData, path::Path};
+
+/// A number that is neither NaN nor infinite.
+#[derive(Clone, Copy)]
+pub(crate) struct Finite(pub(crate) f64);
+
+impl<'de> Deserialize<'de> for Finite {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = f64::deserialize(deserializer)?;
+        if value.is_finite() { Ok(Self(value)) } else { Err(de::Error::custom(format!("{value} is not a number"))) }
+    }
+}
+
+/// A scalar or a map: `log_loss` or `{name: log_loss}`, `0.36` or `{weight: 0.36}`.
+pub(crate) enum ScalarOr<M> {
+    Text(String),
+    Number(f64),
+    Count(u64),
+    Map(M),
+}
+
+/// What the two ways of a [`ScalarOr`] are called in a fault.
+pub(crate) trait Expected {
+    const EXPECTED: &'static str;
+}
+
+impl<'de, M: Deserialize<'de> + Expected> Deserialize<'de> for ScalarOr<M> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct It<M>(PhantomData<M>);
+        impl<'de, M: Deserialize<'de> + Expected> Visitor<'de> for It<M> {
+            type Value = ScalarOr<M>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(M::EXPECTED)
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(ScalarOr::Text(text.to_owned()))
+            }
+            fn visit_f64<E: de::Error>(self, number: f64) -> Result<Self::Value, E> {
+                Ok(ScalarOr::Number(number))
+            }
+            fn visit_u64<E: de::Error>(self, count: u64) -> Result<Self::Value, E> {
+                Ok(ScalarOr::Count(count))
+            }
+            fn visit_i64<E: de::Error>(self, count: i64) -> Result<Self::Value, E> {
+                Ok(u64::try_from(count).map_or(ScalarOr::Number(count as f64), ScalarOr::Count))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                M::deserialize(MapAccessDeserializer::new(map)).map(ScalarOr::Map)
+            }
+        }
+        deserializer.deserialize_any(It(PhantomData))
+    }
+}
+
+/// `"*"` or a list of names.
+pub(crate) enum Names {
+    Text(String),
+    List(Vec<String>),
+}
+
+impl<'de> Deserialize<'de> for Names {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct It;
+        impl<'de> Visitor<'de> for It {
+            type Value = Names;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("\"*\" or a list of columns")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Names, E> {
+                Ok(Names::Text(text.to_owned()))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Names, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(list)).map(Names::List)
+            }
+        }
+        deserializer.deserialize_any(It)
+    }
+}
+
+/// `{file: data/folds.csv, column: fold}`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ColumnRaw {
+    file: At<String>,
+    pub(crate) column: At<String>,
+}
+
+/// `{file: data/train_features.csv, column: cp_type, equals: ctl_vehicle}`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MarkRaw {
+    file: At<String>,
+    column: String,
+    equals: String,
+}
+
+/// One post step.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum PostRaw {
+    ZeroRows(MarkRaw),
+    Clip((Finite, Finite)),
+    Round(u32),
+    MinMax,
+    Thresholds(Vec<Finite>),
+}
+
+/// The accepted form of `post`.
+pub(crate) const POST_FORM: &str = "as a list of steps: `- {zero_rows: {file: F, column: C, equals: V}}`, \
+    `- {clip: [0.0, 1.0]}`, `- {round: 4}`, `- min_max`, `- {thresholds: [0.5, 1.5]}`";
+
+impl Doc<'_> {
+    pub(crate) fn space(&self, text: &At<String>) -> Result<SpaceName, DocumentError> {
+        self.choice("space", text, &space::CATALOGUE.map(|(space, it)| (it.info().name, space)))
+    }
+
+    pub(crate) fn column(&self, raw: &ColumnRaw) -> Result<ColumnFile, DocumentError> {
+        Ok(ColumnFile { file: self.path(&raw.file)?, column: raw.column.value.clone() })
+    }
+
+    pub(crate) fn mark(&self, raw: &MarkRaw) -> Result<Mark, DocumentError> {
+        Ok(Mark { file: self.path(&raw.file)?, column: raw.column.clone(), equals: raw.equals.clone() })
+    }
+
+    /// `"*"` or names, each once.
+    pub(crate) fn names(&self, raw: &At<Names>) -> Result<Targets, DocumentError> {
+        match &raw.value {
+            Names::Text(text) if text == "*" => Ok(Targets::All),
+            Names::Text(text) => {
+                Err(self.fault(raw.referenced, format!("`{text}` is neither \"*\" nor a list of columns")))
+            }
+            Names::List(names) => self.distinct(names, raw.referenced).map(|()| Targets::Named(names.clone())),
+        }
+    }
+
+    /// A list with at least one name, each once.
+    pub(crate) fn distinct(&self, names: &[String], at: serde_yaml::Location) -> Result<(), DocumentError> {
+        if names.is_empty() {
+            return Err(self.fault(at, "the list is empty"));
+        }
+        match names.iter().enumerate().find(|(i, name)| names[..*i].contains(name)) {
+            Some((_, twice)) => Err(self.fault(at, format!("`{twice}` stands twice in the list"))),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn post(&self, raw: &[At<PostRaw>]) -> Result<Vec<PostStep>, DocumentError> {
+        raw.iter().map(|step| self.post_step(step)).collect()
+    }
+
+    fn post_step(&self, raw: &At<PostRaw>) -> Result<PostStep, DocumentError> {
+        let fault =
+            |message: String| Err(self.fault_as(raw.referenced, message, format!("`post` is written {POST_FORM}")));
+        Ok(match &raw.value {
+            PostRaw::ZeroRows(mark) => {
+                let Mark { file, column, equals } = self.mark(mark)?;
+                PostStep::ZeroRows { file, column, equals }
+            }
+            PostRaw::Clip((low, high)) if low.0 >= high.0 => {
+                return fault(format!("`clip` goes from {} up to {}, which is not above it", low.0, high.0));
+            }
+            PostRaw::Clip((low, high)) => PostStep::Clip { low: low.0, high: high.0 },
+            PostRaw::Round(decimals) if *decimals > 15 => {
+                return fault(format!("`round` to {decimals} decimals: a number holds 15"));
+            }
+            PostRaw::Round(decimals) => PostStep::Round(*decimals),
+            PostRaw::MinMax => PostStep::MinMax,
+            PostRaw::Thresholds(values) => {
+                if values.is_empty() || values.windows(2).any(|pair| pair[0].0 >= pair[1].0) {
+                    return fault("`thresholds` are at least one number, ascending".into());
+                }
+                PostStep::Thresholds(values.iter().map(|value| value.0).collect())
+            }
+        })
+    }
+}
+
+/// `{file: ..., column: ...}` for a file in `folder`.
+pub(crate) fn write_column(workspace: &Workspace, folder: &Path, it: &ColumnFile) -> String {
+    let file = write::text(&workspace.written(folder, &it.file));
+    write::map([("file", Some(file)), ("column", Some(write::text(&it.column)))])
+}
+
+/// `{file: ..., column: ..., equals: ...}` for a file in `folder`.
+pub(crate) fn write_mark(workspace: &Workspace, folder: &Path, file: &Path, column: &str, equals: &str) -> String {
+    let file = write::text(&workspace.written(folder, file));
+    write::map([("file", Some(file)), ("column", Some(write::text(column))), ("equals", Some(write::text(equals)))])
+}
+
+/// A step as it stands in a list.
+pub(crate) fn write_step(workspace: &Workspace, folder: &Path, step: &PostStep) -> String {
+    let (name, value) = match step {
+        PostStep::ZeroRows { file, column, equals } => {
+            ("zero_rows", write_mark(workspace, folder, file, column, equals))
+        }
+        PostStep::Clip { low, high } => ("clip", write::list([write::number(*low), write::number(*high)])),
+        PostStep::Round(decimals) => ("round", decimals.to_string()),
+        PostStep::MinMax => return "min_max".into(),
+        PostStep::Thresholds(values) => ("thresholds", write::list(values.iter().map(|value| write::number(*value)))),
+    };
+    write::map([(name, Some(value))])
+}
+
+/// `"*"` or `[a, b]`.
+pub(crate) fn write_names(names: &Targets) -> String {
+    match names {
+        Targets::All => "\"*\"".into(),
+        Targets::Named(names) => write::list(names.iter().map(|name| write::text(name))),
+    }
+}

@@ -1,0 +1,191 @@
+//! The one place that starts an argmin executor: budget, interruption, progress and the reason a search stopped.
+
+use crate::{constraints::Constraints, objective::Objective};
+use argmin::core::{
+    CostFunction, Error, Executor, IterState, KV, Problem, Solver, TerminationReason, TerminationStatus,
+};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Instant,
+};
+
+/// argmin's state of a search over weights.
+pub type State = IterState<Vec<f64>, (), (), (), (), f64>;
+
+/// What an argmin solver here is given: the objective, and the weights that are allowed.
+pub struct Seen<'a> {
+    /// The loss.
+    pub objective: &'a dyn Objective,
+    /// The allowed weights.
+    pub constraints: &'a Constraints,
+}
+
+impl CostFunction for Seen<'_> {
+    type Param = Vec<f64>;
+    type Output = f64;
+
+    /// The loss of the nearest allowed weights: for solvers of argmin's own, which know no constraints.
+    fn cost(&self, weights: &Vec<f64>) -> Result<f64, Error> {
+        // Nelder-Mead gives up on infinity; a number that is merely bad keeps it going.
+        Ok(self.objective.value(&self.constraints.mend(weights)).min(1e300))
+    }
+}
+
+/// Why a search ended.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Stop {
+    /// Proven: no allowed weights have a loss lower by more than `gap`.
+    Certified {
+        /// The bound.
+        gap: f64,
+    },
+    /// The solver's own test of convergence passed; nothing is proven.
+    Converged,
+    /// Evaluations, picks or time ran out.
+    Budget,
+    /// Steps no longer improved anything before the test of convergence passed.
+    Stalled,
+    /// The user asked to stop; the best so far is given.
+    Interrupted,
+}
+
+impl Stop {
+    /// The word in recipes and JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Certified { .. } => "certified",
+            Self::Converged => "converged",
+            Self::Budget => "budget",
+            Self::Stalled => "stalled",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+/// One iteration, for a live line or a trace.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tick {
+    /// The solver.
+    pub solver: &'static str,
+    /// Iterations so far.
+    pub iteration: u64,
+    /// Best loss so far.
+    pub loss: f64,
+    /// The gap, where the solver knows one.
+    pub gap: Option<f64>,
+}
+
+/// What is watched while a search runs.
+#[derive(Clone, Copy)]
+pub struct Watch<'a> {
+    /// Set by a signal handler: stop at the next iteration.
+    pub interrupted: &'a AtomicBool,
+    /// Stop at this time.
+    pub deadline: Option<Instant>,
+    /// Called after every iteration.
+    pub tick: &'a (dyn Fn(&Tick) + Sync),
+}
+
+/// What every solver here says of itself beside argmin's own trait.
+pub trait Verdict {
+    /// Its name in the catalogue.
+    fn label(&self) -> &'static str;
+    /// The gap at the current weights, where it knows one.
+    fn gap(&self) -> Option<f64> {
+        None
+    }
+    /// Why it ended, once it has.
+    fn stop(&self) -> Option<Stop>;
+}
+
+struct Watched<'a, S> {
+    solver: S,
+    watch: Watch<'a>,
+    cut: Option<Stop>,
+    iteration: u64,
+}
+
+impl<'a, S: Solver<Seen<'a>, State> + Verdict> Solver<Seen<'a>, State> for Watched<'_, S> {
+    fn name(&self) -> &str {
+        self.solver.name()
+    }
+
+    fn init(&mut self, problem: &mut Problem<Seen<'a>>, state: State) -> Result<(State, Option<KV>), Error> {
+        self.solver.init(problem, state)
+    }
+
+    fn next_iter(&mut self, problem: &mut Problem<Seen<'a>>, state: State) -> Result<(State, Option<KV>), Error> {
+        if self.watch.interrupted.load(Ordering::Relaxed) {
+            self.cut = Some(Stop::Interrupted);
+            return Ok((state, None));
+        }
+        if self.watch.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            self.cut = Some(Stop::Budget);
+            return Ok((state, None));
+        }
+        let (state, kv) = self.solver.next_iter(problem, state)?;
+        self.iteration += 1;
+        (self.watch.tick)(&Tick {
+            solver: self.solver.label(),
+            iteration: self.iteration,
+            loss: state.get_best_cost().min(state.get_cost()),
+            gap: self.solver.gap(),
+        });
+        Ok((state, kv))
+    }
+
+    fn terminate(&mut self, state: &State) -> TerminationStatus {
+        if self.cut.is_some() || self.solver.stop().is_some() {
+            return TerminationStatus::Terminated(TerminationReason::SolverConverged);
+        }
+        self.solver.terminate(state)
+    }
+}
+
+/// The outcome of one executor run.
+pub struct Driven<S> {
+    /// The solver in its last state.
+    pub solver: S,
+    /// The best weights it saw.
+    pub weights: Vec<f64>,
+    /// Their loss as the solver computed it.
+    pub loss: f64,
+    /// Why it ended.
+    pub stop: Stop,
+}
+
+/// Runs `solver` on `seen` from `start` (where it wants one) for at most `max_iterations`.
+///
+/// The solvers here never fail and the objective is total, so argmin's error cannot occur; should it, the start is
+/// returned as stalled.
+pub fn run<'a, S>(
+    seen: Seen<'a>,
+    solver: S,
+    start: Option<Vec<f64>>,
+    max_iterations: u64,
+    watch: Watch<'_>,
+) -> Driven<S>
+where
+    S: Solver<Seen<'a>, State> + Verdict + Clone,
+{
+    let fallback = (solver.clone(), start.clone().unwrap_or_else(|| seen.constraints.equal()));
+    let watched = Watched { solver, watch, cut: None, iteration: 0 };
+    let executor = Executor::new(seen, watched)
+        .configure(|state| match start {
+            Some(start) => state.param(start).max_iters(max_iterations),
+            None => state.max_iters(max_iterations),
+        })
+        .ctrlc(false)
+        .timer(false);
+    match executor.run() {
+        Ok(mut result) => {
+            let loss = result.state.get_best_cost();
+            let weights = result.state.take_best_param().unwrap_or(fallback.1);
+            let Watched { solver, cut, .. } = result.solver;
+            let stop = cut.or_else(|| solver.stop()).unwrap_or(Stop::Budget);
+            Driven { solver, weights, loss, stop }
+        }
+        Err(_) => Driven { solver: fallback.0, weights: fallback.1, loss: f64::INFINITY, stop: Stop::Stalled },
+    }
+}

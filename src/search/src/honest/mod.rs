@@ -1,0 +1,5 @@
+//! Scores that do not flatter: of rows that took no part in the choice of the weights, and with their noise.
+
+pub mod bootstrap;
+pub mod nested;
+pub(crate) mod row_scores;

@@ -1,0 +1,88 @@
+//! A prediction judged row by row, so that it can be scored, resampled and compared.
+
+use blend_core::{
+    Block, Oof, RowSet,
+    judge::{Bound, Judge},
+    num,
+    pool::Pool,
+};
+use rayon::prelude::*;
+
+/// What a metric keeps of a prediction, in the numbering of the rows it is bound to.
+#[derive(Debug, Clone)]
+pub(crate) enum RowScores {
+    /// Terms of an additive metric, shape `(n_terms, n_rows)`.
+    Terms(Block),
+    /// The prediction itself, for metrics that need all rows at once, shape `(n_outputs, n_rows)`.
+    Predictions(Block),
+}
+
+impl RowScores {
+    /// Judges a pool over `set`, to whose rows `bound` is bound.
+    pub(crate) fn of(bound: &dyn Bound, pool: &Pool<'_, Oof>, set: &RowSet, row_local: bool) -> Self {
+        match bound.judge() {
+            Judge::Whole(_) => Self::Predictions(pool.whole(set)),
+            Judge::Additive(additive) if row_local => {
+                let parts: Vec<Block> = (0..set.n_blocks())
+                    .into_par_iter()
+                    .map_init(
+                        || (Block::default(), Block::default()),
+                        |(scratch, blend), block| {
+                            let rows = set.block(block);
+                            let mut terms = Block::new(additive.n_terms(), rows.len());
+                            if !rows.is_empty() {
+                                pool.block(block, rows, scratch, blend);
+                                additive.terms(set.offset(block), blend, &mut terms);
+                            }
+                            terms
+                        },
+                    )
+                    .collect();
+                let mut all = Block::new(additive.n_terms(), set.len());
+                parts.iter().enumerate().for_each(|(block, part)| all.put(set.offset(block), part));
+                Self::Terms(all)
+            }
+            Judge::Additive(additive) => {
+                let mut terms = Block::new(additive.n_terms(), set.len());
+                additive.terms(0, &pool.whole(set), &mut terms);
+                Self::Terms(terms)
+            }
+        }
+    }
+
+    /// An empty one of the shape that `bound` wants, to be filled part by part.
+    pub(crate) fn empty(bound: &dyn Bound) -> Self {
+        match bound.judge() {
+            Judge::Additive(additive) => Self::Terms(Block::new(additive.n_terms(), bound.n_rows())),
+            Judge::Whole(_) => Self::Predictions(Block::new(bound.n_outputs(), bound.n_rows())),
+        }
+    }
+
+    /// Copies `part` to the rows at `positions`.
+    pub(crate) fn scatter(&mut self, positions: &[usize], part: &Self) {
+        let ((Self::Terms(to), Self::Terms(from)) | (Self::Predictions(to), Self::Predictions(from))) = (self, part)
+        else {
+            return;
+        };
+        for column in 0..to.n_outputs() {
+            positions.iter().zip(from.column(column)).for_each(|(&row, &value)| to.set(column, row, value));
+        }
+    }
+
+    /// The score over all rows.
+    pub(crate) fn score(&self, bound: &dyn Bound) -> f64 {
+        match (self, bound.judge()) {
+            (Self::Terms(terms), Judge::Additive(additive)) => {
+                let weights = additive.row_weights();
+                let mass = weights.map_or(terms.n_rows() as f64, num::sum);
+                let mean = |term: usize| {
+                    let column = terms.column(term);
+                    weights.map_or_else(|| num::sum(column), |w| num::dot(column, w)) / mass
+                };
+                additive.finish(&(0..terms.n_outputs()).map(mean).collect::<Vec<_>>())
+            }
+            (Self::Predictions(block), Judge::Whole(whole)) => whole.score(block, None),
+            _ => f64::NAN,
+        }
+    }
+}

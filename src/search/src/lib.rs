@@ -1,0 +1,17 @@
+//! How weights are found: an [`Objective`](objective::Objective) made from predictions, labels, a metric and a space; a
+//! shelf of [`solver`]s that see nothing but it; and [`honest`] scores beside the flattering one.
+//!
+//! A metric that is convex in the weights ends with a certificate: a number that no allowed weights can beat the
+//! answer by. Everything else says what it is.
+
+pub mod constraints;
+pub mod drive;
+pub mod honest;
+pub mod objective;
+pub mod quadratic_program;
+pub mod random;
+pub mod search;
+pub mod solver;
+
+pub use search::{Control, Interval, Nested, Options, Outcome, Problem, SearchError, search};
+pub use solver::SolverName;

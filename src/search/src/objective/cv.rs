@@ -1,0 +1,42 @@
+//! The cross-validation objective: a metric's loss of a blend over rows whose truth is known.
+
+use super::{
+    Objective, absolute::AbsoluteObjective, cells::CellObjective, feed::Feed, rows::RowObjective,
+    squares::SquareObjective, true_class, whole::WholeObjective,
+};
+use blend_core::{
+    Block, Oof, Predictions, RowSet,
+    judge::{Bound, Smooth},
+    pool,
+    space::SpaceName,
+};
+
+/// The loss of blends of `members` in `space` over the rows of `set`, to whose labels `bound` is bound.
+///
+/// `sums_to_one` says that only weights with a sum of one will be asked for.
+#[must_use]
+pub fn objective<'a>(
+    members: &[&'a Predictions<Oof>],
+    set: &'a RowSet,
+    bound: &'a dyn Bound,
+    space: SpaceName,
+    sums_to_one: bool,
+) -> Box<dyn Objective + 'a> {
+    let preparation = bound.preparation();
+    match bound.smooth(space) {
+        Some(Smooth::Cells(cells)) => Box::new(CellObjective::new(Feed::new(members, set, space, preparation), cells)),
+        Some(Smooth::TrueClass(loss)) => {
+            Box::new(true_class::objective(&Feed::new(members, set, space, preparation), &loss))
+        }
+        Some(Smooth::Rows(loss)) => Box::new(RowObjective::new(Feed::new(members, set, space, preparation), loss)),
+        Some(Smooth::Squares(loss)) => {
+            Box::new(SquareObjective::new(&Feed::new(members, set, space, preparation), &loss, sums_to_one))
+        }
+        Some(Smooth::Absolute(loss)) => Box::new(AbsoluteObjective::new(members.to_vec(), set, preparation, &loss)),
+        None => {
+            let entered: Vec<Block> =
+                members.iter().map(|member| pool::entered(member, space, preparation, set)).collect();
+            Box::new(WholeObjective::new(entered, bound, space))
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! The inner loops over a chunk of cells: members entered in f64, one row of the scratch per member.
+//!
+//! Rows of the scratch are `stride` apart, a multiple of [`LANES`]; loops run to the next multiple of it, and what lies
+//! there counts nothing because its derivatives are zero. None of them asks for a fused multiply-add, so every
+//! instruction set gives the same bits.
+
+use blend_core::num::{self, LANES};
+use multiversion::multiversion;
+
+/// Members are taken in groups of this many in the Hessian: the scratch has rows for a multiple of it.
+pub(crate) const TILE: usize = 4;
+
+/// Columns of the Hessian that are summed at a time.
+const PAIR: usize = 2;
+
+/// Lanes of the Hessian's sums: eight sums of eight lanes fill the registers of the widest machine in use.
+const WIDTH: usize = 8;
+
+/// `n` rounded up to whole lanes.
+pub(crate) fn padded(n: usize) -> usize {
+    n.next_multiple_of(LANES)
+}
+
+/// Cells of a chunk: as many as fit a core's nearest cache with all members, in multiples of what log losses take to
+/// one logarithm.
+pub(crate) fn chunk_cells(n_members: usize) -> usize {
+    const NEAREST_CACHE: usize = 32 << 10;
+    (NEAREST_CACHE / 8 / n_members.max(1) / 256 * 256).clamp(256, 1024)
+}
+
+/// f32 to f64, moved into an interval.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw", "x86_64+avx2"))]
+pub(crate) fn widen(from: &[f32], (low, high): (f64, f64), to: &mut [f64]) {
+    for (to, &x) in to.iter_mut().zip(from) {
+        let x = f64::from(x);
+        let x = if x < low { low } else { x };
+        *to = if x > high { high } else { x };
+    }
+}
+
+/// Moves values into an interval.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw", "x86_64+avx2"))]
+pub(crate) fn clamp(values: &mut [f64], (low, high): (f64, f64)) {
+    for x in values {
+        let above = if *x < low { low } else { *x };
+        *x = if above > high { high } else { above };
+    }
+}
+
+/// `u = sum of weight * member`, in the members' order as everywhere. `u` is a whole number of lanes long.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw", "x86_64+avx2"))]
+pub(crate) fn mix(x: &[f64], stride: usize, terms: &[(usize, f64)], u: &mut [f64]) {
+    let (groups, _) = u.as_chunks_mut::<{ 2 * LANES }>();
+    let done = groups.len() * 2 * LANES;
+    for (group, u) in groups.iter_mut().enumerate() {
+        let mut sum = [0.0; 2 * LANES];
+        for &(member, weight) in terms {
+            let from = member * stride + group * 2 * LANES;
+            for (sum, x) in sum.iter_mut().zip(&x[from..from + 2 * LANES]) {
+                *sum += weight * x;
+            }
+        }
+        *u = sum;
+    }
+    let rest = &mut u[done..];
+    rest.fill(0.0);
+    for &(member, weight) in terms {
+        for (u, x) in rest.iter_mut().zip(&x[member * stride + done..]) {
+            *u += weight * x;
+        }
+    }
+}
+
+/// Adds `sum of d * member` to the gradient. `d` is a whole number of lanes long.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw", "x86_64+avx2"))]
+pub(crate) fn add_gradient(x: &[f64], stride: usize, d: &[f64], gradient: &mut [f64]) {
+    let (d, _) = d.as_chunks::<LANES>();
+    let mut member = 0;
+    // Two members at a time hide the additions' latency.
+    while member + 1 < gradient.len() {
+        let (a, _) = x[member * stride..(member + 1) * stride].as_chunks::<LANES>();
+        let (b, _) = x[(member + 1) * stride..(member + 2) * stride].as_chunks::<LANES>();
+        let (mut first, mut second) = ([0.0; LANES], [0.0; LANES]);
+        for ((d, a), b) in d.iter().zip(a).zip(b) {
+            for lane in 0..LANES {
+                first[lane] += d[lane] * a[lane];
+                second[lane] += d[lane] * b[lane];
+            }
+        }
+        gradient[member] += num::fold(&first);
+        gradient[member + 1] += num::fold(&second);
+        member += 2;
+    }
+    if member < gradient.len() {
+        let (a, _) = x[member * stride..(member + 1) * stride].as_chunks::<LANES>();
+        let mut first = [0.0; LANES];
+        for (d, a) in d.iter().zip(a) {
+            for lane in 0..LANES {
+                first[lane] += d[lane] * a[lane];
+            }
+        }
+        gradient[member] += num::fold(&first);
+    }
+}
+
+/// Adds `X' diag(h) X` to the lower triangle of `hessian`, whose rows are `n` apart, `n` a multiple of [`TILE`]. `h` is
+/// a whole number of lanes long, `scaled` has room for [`TILE`] strides.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw", "x86_64+avx2"))]
+pub(crate) fn add_hessian(x: &[f64], stride: usize, h: &[f64], scaled: &mut [f64], hessian: &mut [f64], n: usize) {
+    let steps = h.len() / WIDTH;
+    for i in (0..n).step_by(TILE) {
+        for row in 0..TILE {
+            let from = &x[(i + row) * stride..(i + row) * stride + h.len()];
+            let to = &mut scaled[row * stride..row * stride + h.len()];
+            for ((to, x), h) in to.iter_mut().zip(from).zip(h) {
+                *to = h * x;
+            }
+        }
+        let row = |row: usize| scaled[row * stride..(row + 1) * stride].as_chunks::<WIDTH>().0;
+        let (s0, s1, s2, s3) = (&row(0)[..steps], &row(1)[..steps], &row(2)[..steps], &row(3)[..steps]);
+        for j in (0..i + TILE).step_by(PAIR) {
+            let column = |column: usize| x[(j + column) * stride..(j + column + 1) * stride].as_chunks::<WIDTH>().0;
+            let (x0, x1) = (&column(0)[..steps], &column(1)[..steps]);
+            let mut sums = [[0.0; WIDTH]; TILE * PAIR];
+            for step in 0..steps {
+                for lane in 0..WIDTH {
+                    sums[0][lane] += s0[step][lane] * x0[step][lane];
+                    sums[1][lane] += s0[step][lane] * x1[step][lane];
+                    sums[2][lane] += s1[step][lane] * x0[step][lane];
+                    sums[3][lane] += s1[step][lane] * x1[step][lane];
+                    sums[4][lane] += s2[step][lane] * x0[step][lane];
+                    sums[5][lane] += s2[step][lane] * x1[step][lane];
+                    sums[6][lane] += s3[step][lane] * x0[step][lane];
+                    sums[7][lane] += s3[step][lane] * x1[step][lane];
+                }
+            }
+            for (cell, lanes) in sums.iter().enumerate() {
+                let mut whole = [0.0; LANES];
+                whole[..WIDTH].copy_from_slice(lanes);
+                hessian[(i + cell / PAIR) * n + j + cell % PAIR] += num::fold(&whole);
+            }
+        }
+    }
+}
+
+/// A lower triangle with rows `padded` apart as a full symmetric `n x n` matrix.
+pub(crate) fn symmetric(lower: &[f64], padded: usize, n: usize) -> Vec<f64> {
+    (0..n * n)
+        .map(|cell| {
+            let (i, j) = (cell / n, cell % n);
+            lower[i.max(j) * padded + i.min(j)]
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Random;
+
+    #[test]
+    fn kernels_equal_plain_sums() {
+        let mut random = Random::new(1);
+        for (k, n) in [(1, 1), (3, 17), (4, 40), (7, 256), (13, 100)] {
+            let stride = 256;
+            let rows = k.next_multiple_of(TILE);
+            let mut x = vec![0.0; rows * stride];
+            (0..k).for_each(|i| x[i * stride..i * stride + n].iter_mut().for_each(|x| *x = random.unit() - 0.5));
+            let terms: Vec<(usize, f64)> = (0..k).map(|i| (i, random.unit())).collect();
+            let at = |i: usize, c: usize| x[i * stride + c];
+            let mut u = vec![9.0; padded(n)];
+            mix(&x, stride, &terms, &mut u);
+            for c in 0..n {
+                let plain = terms.iter().fold(0.0, |sum, &(i, w)| sum + w * at(i, c));
+                assert_eq!(u[c].to_bits(), plain.to_bits());
+            }
+            let mut d = vec![0.0; padded(n)];
+            d[..n].iter_mut().for_each(|d| *d = random.unit() - 0.5);
+            let mut gradient = vec![0.0; k];
+            add_gradient(&x, stride, &d, &mut gradient);
+            let (mut scaled, mut hessian) = (vec![0.0; TILE * stride], vec![0.0; rows * rows]);
+            add_hessian(&x, stride, &d, &mut scaled, &mut hessian, rows);
+            let hessian = symmetric(&hessian, rows, k);
+            for i in 0..k {
+                let plain: f64 = (0..n).map(|c| d[c] * at(i, c)).sum();
+                assert!((gradient[i] - plain).abs() < 1e-12);
+                for j in 0..k {
+                    let plain: f64 = (0..n).map(|c| d[c] * at(i, c) * at(j, c)).sum();
+                    assert!((hessian[i * k + j] - plain).abs() < 1e-12);
+                }
+            }
+        }
+    }
+}

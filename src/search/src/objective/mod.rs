@@ -1,0 +1,170 @@
+//! What a solver sees: a loss of the weights, its derivatives where it has them, and nothing else.
+
+pub mod cv;
+
+mod absolute;
+mod cells;
+mod feed;
+mod kernels;
+mod rows;
+mod squares;
+mod true_class;
+mod whole;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A loss of `n_weights` weights. Lower is better; never NaN, infinite where the weights leave the loss's domain.
+pub trait Objective: Send + Sync {
+    /// Number of weights.
+    fn n_weights(&self) -> usize;
+    /// The loss.
+    fn value(&self, weights: &[f64]) -> f64;
+    /// Loss and gradient; `None` where the loss is a step function.
+    fn slope(&self, weights: &[f64]) -> Option<Slope> {
+        let _ = weights;
+        None
+    }
+    /// Loss, gradient and a positive semidefinite `n x n` matrix of second derivatives (or a stand-in for it).
+    fn curve(&self, weights: &[f64]) -> Option<Curve> {
+        let _ = weights;
+        None
+    }
+    /// For every member the loss after moving the fraction `step` of the way to all weight on it:
+    /// `(1 - step) weights + step e_k`.
+    fn toward(&self, weights: &[f64], step: f64) -> Vec<f64> {
+        (0..self.n_weights())
+            .map(|member| {
+                let mut moved: Vec<f64> = weights.iter().map(|w| (1.0 - step) * w).collect();
+                moved[member] += step;
+                self.value(&moved)
+            })
+            .collect()
+    }
+    /// Whether the loss is convex in the weights: only then is a gap a proof.
+    fn is_convex(&self) -> bool;
+    /// The loss as a quadratic form under a monotone function, where it is one.
+    fn quadratic(&self) -> Option<Quadratic> {
+        None
+    }
+    /// How far the loss that is differentiated may lie above the true one (a smoothed absolute value).
+    fn smoothing(&self) -> f64 {
+        0.0
+    }
+    /// A smoother relative of the loss: the same data, kinks rounded off over `width` times the errors' own scale.
+    fn smoothed(&self, width: f64) -> Option<Box<dyn Objective + '_>> {
+        let _ = width;
+        None
+    }
+    /// Reads of all the data so far, as a number of full passes, and calls.
+    fn effort(&self) -> Effort;
+}
+
+/// Loss and gradient.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Slope {
+    /// The loss.
+    pub value: f64,
+    /// Its derivative by each weight.
+    pub gradient: Vec<f64>,
+}
+
+/// Loss, gradient and second derivatives.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Curve {
+    /// The loss.
+    pub value: f64,
+    /// Its derivative by each weight.
+    pub gradient: Vec<f64>,
+    /// Second derivatives, `n x n`, row by row.
+    pub hessian: Vec<f64>,
+}
+
+/// `w' G w - 2 b . w + c`, with the function that makes it the loss.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Quadratic {
+    /// `G`, `n x n`, row by row.
+    pub gram: Vec<f64>,
+    /// `b`.
+    pub linear: Vec<f64>,
+    /// `c`.
+    pub constant: f64,
+    /// Whether the loss is the square root of the form.
+    pub rooted: bool,
+}
+
+impl Quadratic {
+    /// The form.
+    #[must_use]
+    pub fn value(&self, weights: &[f64]) -> f64 {
+        let n = weights.len();
+        let mut total = self.constant;
+        for i in 0..n {
+            let row: f64 = (0..n).map(|j| self.gram[i * n + j] * weights[j]).sum();
+            total += weights[i] * (row - 2.0 * self.linear[i]);
+        }
+        total
+    }
+
+    /// Its gradient.
+    #[must_use]
+    pub fn gradient(&self, weights: &[f64]) -> Vec<f64> {
+        let n = weights.len();
+        (0..n)
+            .map(|i| 2.0 * ((0..n).map(|j| self.gram[i * n + j] * weights[j]).sum::<f64>() - self.linear[i]))
+            .collect()
+    }
+
+    /// A gap of the form as a gap of the loss: `sqrt(m) - sqrt(m - gap)` where it is rooted.
+    #[must_use]
+    pub fn loss_gap(&self, weights: &[f64], gap: f64) -> f64 {
+        if !self.rooted {
+            return gap;
+        }
+        let value = self.value(weights).max(0.0);
+        let sum = value.sqrt() + (value - gap).max(0.0).sqrt();
+        if sum > 0.0 { gap / sum } else { gap.max(0.0).sqrt() }
+    }
+}
+
+/// What a search cost.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Effort {
+    /// Full reads of the members' predictions.
+    pub passes: f64,
+    /// Losses computed.
+    pub evaluations: u64,
+}
+
+impl std::ops::AddAssign for Effort {
+    fn add_assign(&mut self, other: Self) {
+        self.passes += other.passes;
+        self.evaluations += other.evaluations;
+    }
+}
+
+/// Counts calls as they happen, from any thread.
+#[derive(Debug, Default)]
+pub(crate) struct Meter {
+    passes: AtomicU64,
+    evaluations: AtomicU64,
+}
+
+impl Meter {
+    /// One read of all data that judged `evaluations` weight vectors.
+    pub(crate) fn pass(&self, evaluations: usize) {
+        self.passes.fetch_add(1, Ordering::Relaxed);
+        self.evaluations.fetch_add(evaluations as u64, Ordering::Relaxed);
+    }
+
+    /// A loss computed from sums that were taken before.
+    pub(crate) fn free(&self) {
+        self.evaluations.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn effort(&self) -> Effort {
+        Effort {
+            passes: self.passes.load(Ordering::Relaxed) as f64,
+            evaluations: self.evaluations.load(Ordering::Relaxed),
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Multi-class log loss of a linear pool: only the true class's probability of each row and member is ever needed, so
+//! the data shrink to `n_models x n_rows` numbers however many classes there are.
+
+use super::{cells::CellObjective, feed::Feed};
+use blend_core::{
+    Block,
+    judge::{Cells, TrueClass},
+    num::{self, LANES},
+};
+use multiversion::multiversion;
+use rayon::prelude::*;
+
+/// `-ln u` per row, `u` the blended probability of the true class.
+struct MinusLog<'a> {
+    weights: Option<&'a [f64]>,
+    n_rows: usize,
+    clip: f64,
+}
+
+/// Reads each member's probabilities of the true classes once and judges blends of them.
+pub(crate) fn objective<'a>(feed: &Feed<'_>, loss: &TrueClass<'a>) -> CellObjective<'a> {
+    let members: Vec<Block> = (0..feed.n_members())
+        .into_par_iter()
+        .map(|member| {
+            let mut likelihood = Block::new(1, loss.labels.len());
+            let mut part = Block::default();
+            for block in 0..feed.n_blocks() {
+                let (start, n) = feed.extent(block);
+                feed.columns(member, block, &mut part);
+                let out = &mut likelihood.column_mut(0)[start..start + n];
+                for (row, (out, &label)) in out.iter_mut().zip(&loss.labels[start..start + n]).enumerate() {
+                    *out = part.get(label as usize, row);
+                }
+            }
+            likelihood
+        })
+        .collect();
+    let cells = MinusLog { weights: loss.weights, n_rows: loss.labels.len(), clip: loss.clip };
+    CellObjective::new(Feed::held(members), Box::new(cells))
+}
+
+impl Cells for MinusLog<'_> {
+    fn mass(&self) -> f64 {
+        self.weights.map_or(self.n_rows as f64, num::sum)
+    }
+
+    fn member_range(&self) -> Option<(f64, f64)> {
+        Some((self.clip, 1.0))
+    }
+
+    fn value(&self, _output: usize, start: usize, u: &[f64]) -> f64 {
+        match self.weights {
+            None => minus_log_sum(u),
+            Some(s) => weighted(u, &s[start..start + u.len()]),
+        }
+    }
+
+    fn slope(&self, output: usize, start: usize, u: &[f64], d: &mut [f64]) -> f64 {
+        d.iter_mut().zip(u).for_each(|(d, u)| *d = -1.0 / u);
+        if let Some(s) = self.weights {
+            d.iter_mut().zip(&s[start..]).for_each(|(d, s)| *d *= s);
+        }
+        self.value(output, start, u)
+    }
+
+    fn curve(&self, output: usize, start: usize, u: &[f64], d: &mut [f64], h: &mut [f64]) -> f64 {
+        let value = self.slope(output, start, u, d);
+        h.iter_mut().zip(d.iter().zip(u)).for_each(|(h, (d, u))| *h = -d / u);
+        value
+    }
+
+    fn is_convex(&self) -> bool {
+        true
+    }
+}
+
+fn weighted(u: &[f64], s: &[f64]) -> f64 {
+    if u.iter().any(|u| *u <= 0.0) {
+        return f64::INFINITY;
+    }
+    let mut logs = u.to_vec();
+    num::ln_all(&mut logs);
+    -num::dot(&logs, s)
+}
+
+/// The sum of `-ln u`, sixteen factors to a logarithm: members of at least 1e-15 keep the product above 1e-240.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw", "x86_64+avx2"))]
+fn minus_log_sum(u: &[f64]) -> f64 {
+    let mut total = [0.0; LANES];
+    let mut lowest = f64::INFINITY;
+    for chunk in u.chunks(16 * LANES) {
+        let mut product = [1.0; LANES];
+        for group in chunk.chunks(LANES) {
+            for (product, &u) in product.iter_mut().zip(group) {
+                *product *= u;
+                lowest = lowest.min(u);
+            }
+        }
+        num::ln_all(&mut product);
+        total.iter_mut().zip(&product).for_each(|(total, log)| *total -= log);
+    }
+    if lowest > 0.0 { num::fold(&total) } else { f64::INFINITY }
+}

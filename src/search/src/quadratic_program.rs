@@ -1,0 +1,195 @@
+//! The small quadratic program inside every second-order step.
+//!
+//! minimise `gradient . d + d' H d / 2` over allowed `x + d`, by a primal active-set method (Nocedal and Wright,
+//! Numerical Optimization, algorithm 16.3): exact for the K x K problems of blending, and deterministic.
+
+use crate::constraints::Constraints;
+
+/// Solves for the best allowed point of the model around `x`, which is allowed. `hessian` is `n x n`, row by row,
+/// positive semidefinite; a relative ridge keeps it definite, which makes a step from `x` a proximal one and never a
+/// wrong one.
+#[must_use]
+pub fn solve(x: &[f64], gradient: &[f64], hessian: &[f64], constraints: &Constraints) -> Vec<f64> {
+    let n = x.len();
+    let ridge = ridge(hessian, n);
+    let at = |i: usize, j: usize| hessian[i * n + j] + if i == j { ridge } else { 0.0 };
+    let mut point = x.to_vec();
+    // -1 at the lower bound, 1 at the upper, 0 free.
+    let mut side: Vec<i8> = x
+        .iter()
+        .map(|&w| i8::from(w >= constraints.high) - i8::from(w <= constraints.low && w < constraints.high))
+        .collect();
+    let mut slope = gradient.to_vec();
+    for _ in 0..20 * n + 50 {
+        let free: Vec<usize> = (0..n).filter(|&i| side[i] == 0).collect();
+        let (step, multiplier) = newton_step(&free, &slope, at, constraints.sums_to_one);
+        let largest = step.iter().fold(0.0_f64, |largest, d| largest.max(d.abs()));
+        let scale = point.iter().fold(1.0_f64, |scale, w| scale.max(w.abs()));
+        if largest <= 1e-15 * scale {
+            // At the best point of this face: release the bound that costs most, if one does.
+            let worth = |i: usize| f64::from(side[i]) * (slope[i] + multiplier);
+            let Some(release) = (0..n).filter(|&i| side[i] != 0).max_by(|&a, &b| worth(a).total_cmp(&worth(b))) else {
+                break;
+            };
+            let noise = 1e-15 * slope.iter().fold(f64::MIN_POSITIVE, |m, s| m.max(s.abs()));
+            if worth(release) <= noise {
+                break;
+            }
+            side[release] = 0;
+            continue;
+        }
+        let (mut length, mut blocker) = (1.0, None);
+        for (&i, &d) in free.iter().zip(&step) {
+            let room = if d < 0.0 { (constraints.low - point[i]) / d } else { (constraints.high - point[i]) / d };
+            if d != 0.0 && room < length {
+                (length, blocker) = (room.max(0.0), Some(i));
+            }
+        }
+        for (&i, &d) in free.iter().zip(&step) {
+            point[i] += length * d;
+            for (row, slope) in slope.iter_mut().enumerate() {
+                *slope += length * d * at(row, i);
+            }
+        }
+        if let Some(i) = blocker {
+            let low = (point[i] - constraints.low).abs() <= (constraints.high - point[i]).abs();
+            point[i] = if low { constraints.low } else { constraints.high };
+            side[i] = if low { -1 } else { 1 };
+        }
+    }
+    point
+}
+
+/// A diagonal that is below rounding for a well-conditioned matrix and enough for a singular one.
+fn ridge(hessian: &[f64], n: usize) -> f64 {
+    let trace: f64 = (0..n).map(|i| hessian[i * n + i]).sum();
+    (trace / n as f64).max(f64::MIN_POSITIVE) * 1e-12
+}
+
+/// The unconstrained step on the free weights (their sum kept where asked), and the multiplier of the sum.
+fn newton_step(free: &[usize], slope: &[f64], at: impl Fn(usize, usize) -> f64, keep_sum: bool) -> (Vec<f64>, f64) {
+    let m = free.len();
+    if m == 0 {
+        // No free weight fixes the multiplier: the least slope can serve as well as any, and releases only a pair.
+        return (Vec::new(), 0.0);
+    }
+    let mut factor: Vec<f64> =
+        free.iter().flat_map(|&i| free.iter().map(move |&j| (i, j))).map(|(i, j)| at(i, j)).collect();
+    cholesky(&mut factor, m);
+    let mut against: Vec<f64> = free.iter().map(|&i| -slope[i]).collect();
+    substitute(&factor, m, &mut against);
+    if !keep_sum {
+        return (against, 0.0);
+    }
+    let mut ones = vec![1.0; m];
+    substitute(&factor, m, &mut ones);
+    let multiplier = against.iter().sum::<f64>() / ones.iter().sum::<f64>();
+    against.iter_mut().zip(&ones).for_each(|(d, one)| *d -= multiplier * one);
+    (against, multiplier)
+}
+
+/// Lower Cholesky factor in place; a pivot lost to rounding becomes a huge one, which holds that weight where it is.
+pub(crate) fn cholesky(a: &mut [f64], n: usize) {
+    for j in 0..n {
+        let before: f64 = a[j * n..j * n + j].iter().map(|x| x * x).sum();
+        let pivot = a[j * n + j] - before;
+        let pivot = if pivot > a[j * n + j].abs() * 1e-15 { pivot.sqrt() } else { 1e150 };
+        a[j * n + j] = pivot;
+        for i in j + 1..n {
+            let (upper, lower) = a.split_at(i * n);
+            let product: f64 = upper[j * n..j * n + j].iter().zip(&lower[..j]).map(|(x, y)| x * y).sum();
+            a[i * n + j] = (a[i * n + j] - product) / pivot;
+        }
+    }
+}
+
+/// Solves `L L' x = b` in place.
+pub(crate) fn substitute(factor: &[f64], n: usize, b: &mut [f64]) {
+    for i in 0..n {
+        let product: f64 = factor[i * n..i * n + i].iter().zip(&b[..i]).map(|(l, x)| l * x).sum();
+        b[i] = (b[i] - product) / factor[i * n + i];
+    }
+    for i in (0..n).rev() {
+        let product: f64 = (i + 1..n).map(|j| factor[j * n + i] * b[j]).sum();
+        b[i] = (b[i] - product) / factor[i * n + i];
+    }
+}
+
+/// An upper bound on how much better any allowed point of a convex quadratic loss is than `x`, from duality, whether
+/// or not the set is bounded: with `gradient = r + mu + nu 1`, `mu` the multipliers of the bounds that `x` touches and
+/// `nu` that of the sum, `L(x) - min L <= r' H^-1 r / 2 + mu . (x - bound)`.
+#[must_use]
+pub fn dual_gap(x: &[f64], gradient: &[f64], hessian: &[f64], constraints: &Constraints) -> f64 {
+    let n = x.len();
+    let inside: Vec<usize> = (0..n).filter(|&i| x[i] > constraints.low && x[i] < constraints.high).collect();
+    let nu = if constraints.sums_to_one && !inside.is_empty() {
+        inside.iter().map(|&i| gradient[i]).sum::<f64>() / inside.len() as f64
+    } else {
+        0.0
+    };
+    let mut residual: Vec<f64> = gradient.iter().map(|g| g - nu).collect();
+    for i in 0..n {
+        let held = (x[i] <= constraints.low && residual[i] > 0.0) || (x[i] >= constraints.high && residual[i] < 0.0);
+        if held {
+            residual[i] = 0.0; // wholly the multiplier's, and the bound is touched exactly
+        }
+    }
+    let mut factor = hessian.to_vec();
+    let ridge = ridge(hessian, n);
+    (0..n).for_each(|i| factor[i * n + i] += ridge);
+    cholesky(&mut factor, n);
+    let mut solved = residual.clone();
+    substitute(&factor, n, &mut solved);
+    0.5 * residual.iter().zip(&solved).map(|(r, s)| r * s).sum::<f64>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use blend_core::Domain;
+
+    fn model(x: &[f64], gradient: &[f64], hessian: &[f64], to: &[f64]) -> f64 {
+        let n = x.len();
+        let d: Vec<f64> = to.iter().zip(x).map(|(a, b)| a - b).collect();
+        let linear: f64 = gradient.iter().zip(&d).map(|(g, d)| g * d).sum();
+        let square: f64 = (0..n).map(|i| (0..n).map(|j| hessian[i * n + j] * d[i] * d[j]).sum::<f64>()).sum();
+        linear + 0.5 * square
+    }
+
+    #[test]
+    fn no_allowed_point_is_better() {
+        let mut random = crate::random::Random::new(3);
+        for n in [1_usize, 2, 5, 12] {
+            for domain in [Domain::Simplex, Domain::Box, Domain::Nonnegative, Domain::Affine, Domain::Free] {
+                for _ in 0..40 {
+                    let constraints = Constraints::of(domain, n);
+                    let root: Vec<f64> = (0..n * n).map(|_| random.unit() - 0.5).collect();
+                    let mut hessian = vec![0.0; n * n];
+                    for i in 0..n {
+                        for j in 0..n {
+                            hessian[i * n + j] = (0..n).map(|k| root[k * n + i] * root[k * n + j]).sum::<f64>();
+                        }
+                        hessian[i * n + i] += 0.01;
+                    }
+                    let gradient: Vec<f64> = (0..n).map(|_| random.unit() - 0.5).collect();
+                    let x = constraints.equal();
+                    let best = solve(&x, &gradient, &hessian, &constraints);
+                    let at_best = model(&x, &gradient, &hessian, &best);
+                    assert!(constraints.mend(&best).iter().zip(&best).all(|(a, b)| (a - b).abs() < 1e-9), "{domain:?}");
+                    for _ in 0..50 {
+                        let raw: Vec<f64> = (0..n).map(|_| 3.0 * random.unit() - 1.0).collect();
+                        let other = model(&x, &gradient, &hessian, &constraints.mend(&raw));
+                        assert!(at_best <= other + 1e-9, "{domain:?} n={n}: {at_best} > {other}");
+                    }
+                    let slope: Vec<f64> = (0..n)
+                        .map(|i| gradient[i] + (0..n).map(|j| hessian[i * n + j] * (best[j] - x[j])).sum::<f64>())
+                        .collect();
+                    assert!(dual_gap(&best, &slope, &hessian, &constraints) < 1e-9, "{domain:?}");
+                    if constraints.is_compact() {
+                        assert!(constraints.gap(&best, &slope) < 1e-9, "{domain:?}");
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Smooth steps from several starts, for losses with several valleys (the angular error). It claims no certificate.
+
+use super::{Found, GreedyStart, Info, Strategy, Task, alone, lowest, newton};
+use crate::{drive::Stop, random::Random};
+
+pub(super) struct Multistart;
+
+/// Random starts beside equal weights, the single best and a short greedy selection.
+const RANDOM_STARTS: usize = 4;
+
+impl Strategy for Multistart {
+    fn info(&self) -> &'static Info {
+        &Info {
+            name: "multistart",
+            does: "quadratic steps on a positive stand-in for the curvature, from equal weights, the single best, a greedy selection and random weights",
+            source: "iteratively reweighted least squares: Weiszfeld 1937",
+            certifies: false,
+        }
+    }
+
+    fn fits(&self, task: &Task<'_>) -> Result<(), &'static str> {
+        newton::NewtonStrategy.fits(task)
+    }
+
+    fn run(&self, task: &Task<'_>) -> Found {
+        let n = task.constraints.n;
+        let losses = alone(task.objective);
+        let mut starts: Vec<Vec<f64>> = task.start.map(<[f64]>::to_vec).into_iter().collect();
+        // A start from a nearby problem (a fold's training part) is already in the right valley.
+        if starts.is_empty() {
+            starts.extend([task.constraints.equal(), task.constraints.corner(lowest(&losses))]);
+            starts.push(GreedyStart::weights(task, 10));
+            let mut random = Random::new(task.seed);
+            for _ in 0..RANDOM_STARTS {
+                // Exponential draws, scaled to sum to one, are uniform on the simplex.
+                let draws: Vec<f64> = (0..n).map(|_| -blend_core::num::ln(random.unit())).collect();
+                let sum: f64 = draws.iter().sum();
+                starts.push(draws.iter().map(|x| x / sum).collect());
+            }
+        }
+        let mut best: Option<Found> = None;
+        for start in starts {
+            let found = newton::descend(task, task.objective, start);
+            let cut = matches!(found.stop, Stop::Interrupted | Stop::Budget).then_some(found.stop);
+            if best.as_ref().is_none_or(|best| found.loss < best.loss) {
+                best = Some(Found { gap: None, ..found });
+            }
+            if let (Some(stop), Some(best)) = (cut, best.as_mut()) {
+                best.stop = stop;
+                break;
+            }
+        }
+        best.unwrap_or_else(|| Found {
+            weights: task.constraints.corner(lowest(&losses)),
+            loss: losses[lowest(&losses)],
+            stop: Stop::Stalled,
+            gap: None,
+        })
+    }
+}

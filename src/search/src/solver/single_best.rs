@@ -1,0 +1,23 @@
+//! The baseline: all weight on the member with the lowest loss.
+
+use super::{Found, Info, Strategy, Task, alone, lowest};
+use crate::drive::Stop;
+
+pub(super) struct SingleBest;
+
+impl Strategy for SingleBest {
+    fn info(&self) -> &'static Info {
+        &Info {
+            name: "single_best",
+            does: "all weight on the member with the best score, the first of equals",
+            source: "-",
+            certifies: false,
+        }
+    }
+
+    fn run(&self, task: &Task<'_>) -> Found {
+        let losses = alone(task.objective);
+        let best = lowest(&losses);
+        Found { weights: task.constraints.corner(best), loss: losses[best], stop: Stop::Converged, gap: None }
+    }
+}

@@ -1,0 +1,27 @@
+//! Tables on disk and the types of `blend-core`, both ways. The only room that names polars.
+//!
+//! * [`feather`]: the stored outputs of base models, memory-mapped and fingerprinted.
+//! * [`table`]: any table in CSV, parquet, Feather, npy or npz, typed, in memory.
+//! * [`mod@align`]: a table's values in the order of a row index, from one file or from one file per fold.
+//! * [`atomic`]: a published file is whole or absent.
+//!
+//! No foreign type stands in a public signature. A file is hostile until read: garbage is a [`StoreError`], never a
+//! panic.
+
+pub mod align;
+pub mod atomic;
+mod csv;
+pub mod error;
+pub mod feather;
+mod frame;
+mod ipc;
+mod npy;
+mod npz;
+mod parquet;
+pub mod table;
+
+pub use align::{Width, align, concat_parts};
+pub use error::{Kind, StoreError};
+pub use feather::Outputs;
+pub use frame::panic_is_handled;
+pub use table::{IdSpec, ReadOptions, Table};
