@@ -1,5 +1,7 @@
 //! A block of rows of all outputs in f64, output by output: what is entered, blended, judged and reduced in cache.
 
+use ndarray::{ArrayView2, Axis};
+
 /// Values of shape `(n_outputs, n_rows)`, one output's rows contiguous.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Block {
@@ -52,6 +54,26 @@ impl Block {
         &mut self.data[output * self.n_rows..(output + 1) * self.n_rows]
     }
 
+    /// The values as a matrix of shape `(n_outputs, n_rows)`.
+    #[must_use]
+    pub fn view(&self) -> ArrayView2<'_, f64> {
+        // `data` always has as many values as the shape says: both change together.
+        ArrayView2::from_shape((self.n_outputs, self.n_rows), &self.data).unwrap_or_else(|_| ArrayView2::from(&[[]; 0]))
+    }
+
+    /// The rows at `rows`, in that order. Panics on a row outside.
+    #[must_use]
+    pub fn select(&self, rows: &[usize]) -> Self {
+        let data = self.view().select(Axis(1), rows).into_iter().collect();
+        Self { n_outputs: self.n_outputs, n_rows: rows.len(), data }
+    }
+
+    /// One output alone.
+    #[must_use]
+    pub fn output(&self, output: usize) -> Self {
+        Self { n_outputs: 1, n_rows: self.n_rows, data: self.view().row(output).to_vec() }
+    }
+
     /// All values, output after output.
     #[must_use]
     pub fn values(&self) -> &[f64] {
@@ -92,5 +114,19 @@ impl Block {
     /// Sets every value.
     pub fn fill(&mut self, value: f64) {
         self.data.fill(value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_and_outputs_are_picked() {
+        let block = Block::from_columns(&[vec![1.0, 2.0, 3.0], vec![4.0, 5.0, 6.0]]);
+        assert_eq!(block.view()[(1, 2)], 6.0);
+        assert_eq!(block.select(&[2, 0]), Block::from_columns(&[vec![3.0, 1.0], vec![6.0, 4.0]]));
+        assert_eq!(block.output(1), Block::from_columns(&[vec![4.0, 5.0, 6.0]]));
+        assert_eq!(Block::default().select(&[]).n_rows(), 0);
     }
 }

@@ -92,12 +92,7 @@ pub fn is_cell_local(space: SpaceName, encoding: Encoding, preparation: Preparat
 
 /// One member's rows of `set` on the scale of averaging, shape `(n_outputs, set.len())`.
 #[must_use]
-pub fn entered<S: Split>(
-    member: &Predictions<S>,
-    space: SpaceName,
-    preparation: Preparation,
-    set: &RowSet,
-) -> Block {
+pub fn entered<S: Split>(member: &Predictions<S>, space: SpaceName, preparation: Preparation, set: &RowSet) -> Block {
     let mut whole = Block::new(member.columns().len(), set.len());
     let mut part = Block::default();
     for block in 0..set.n_blocks() {

@@ -26,8 +26,8 @@ impl CostFunction for Seen<'_> {
 
     /// The loss of the nearest allowed weights: for solvers of argmin's own, which know no constraints.
     fn cost(&self, weights: &Vec<f64>) -> Result<f64, Error> {
-        // Nelder-Mead gives up on infinity; a number that is merely bad keeps it going.
-        Ok(self.objective.value(&self.constraints.mend(weights)).min(1e300))
+        // Nelder-Mead gives up on infinity; a number that is merely bad, and whose square is finite, keeps it going.
+        Ok(self.objective.value(&self.constraints.mend(weights)).min(1e150))
     }
 }
 
@@ -87,6 +87,18 @@ pub struct Watch<'a> {
     pub tick: &'a (dyn Fn(&Tick) + Sync),
 }
 
+impl Watch<'_> {
+    /// Why the search must end now, if it must.
+    #[must_use]
+    pub fn cut(&self) -> Option<Stop> {
+        if self.interrupted.load(Ordering::Relaxed) {
+            Some(Stop::Interrupted)
+        } else {
+            self.deadline.is_some_and(|deadline| Instant::now() >= deadline).then_some(Stop::Budget)
+        }
+    }
+}
+
 /// What every solver here says of itself beside argmin's own trait.
 pub trait Verdict {
     /// Its name in the catalogue.
@@ -116,12 +128,8 @@ impl<'a, S: Solver<Seen<'a>, State> + Verdict> Solver<Seen<'a>, State> for Watch
     }
 
     fn next_iter(&mut self, problem: &mut Problem<Seen<'a>>, state: State) -> Result<(State, Option<KV>), Error> {
-        if self.watch.interrupted.load(Ordering::Relaxed) {
-            self.cut = Some(Stop::Interrupted);
-            return Ok((state, None));
-        }
-        if self.watch.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-            self.cut = Some(Stop::Budget);
+        self.cut = self.watch.cut();
+        if self.cut.is_some() {
             return Ok((state, None));
         }
         let (state, kv) = self.solver.next_iter(problem, state)?;

@@ -10,8 +10,12 @@ pub mod honest;
 pub mod objective;
 pub mod quadratic_program;
 pub mod random;
+mod sample;
 pub mod search;
 pub mod solver;
+
+#[cfg(test)]
+mod testing;
 
 pub use search::{Control, Interval, Nested, Options, Outcome, Problem, SearchError, search};
 pub use solver::SolverName;

@@ -20,22 +20,26 @@ pub fn solve(x: &[f64], gradient: &[f64], hessian: &[f64], constraints: &Constra
         .map(|&w| i8::from(w >= constraints.high) - i8::from(w <= constraints.low && w < constraints.high))
         .collect();
     let mut slope = gradient.to_vec();
+    // After a whole step the point is the best of its face as far as rounding lets it be: stepping again would only
+    // chase the noise of a singular matrix.
+    let mut settled = false;
     for _ in 0..20 * n + 50 {
         let free: Vec<usize> = (0..n).filter(|&i| side[i] == 0).collect();
         let (step, multiplier) = newton_step(&free, &slope, at, constraints.sums_to_one);
         let largest = step.iter().fold(0.0_f64, |largest, d| largest.max(d.abs()));
         let scale = point.iter().fold(1.0_f64, |scale, w| scale.max(w.abs()));
-        if largest <= 1e-15 * scale {
+        if settled || largest <= 1e-15 * scale {
             // At the best point of this face: release the bound that costs most, if one does.
             let worth = |i: usize| f64::from(side[i]) * (slope[i] + multiplier);
             let Some(release) = (0..n).filter(|&i| side[i] != 0).max_by(|&a, &b| worth(a).total_cmp(&worth(b))) else {
                 break;
             };
-            let noise = 1e-15 * slope.iter().fold(f64::MIN_POSITIVE, |m, s| m.max(s.abs()));
+            let noise = 1e-14 * slope.iter().fold(f64::MIN_POSITIVE, |m, s| m.max(s.abs()));
             if worth(release) <= noise {
                 break;
             }
             side[release] = 0;
+            settled = false;
             continue;
         }
         let (mut length, mut blocker) = (1.0, None);
@@ -51,11 +55,17 @@ pub fn solve(x: &[f64], gradient: &[f64], hessian: &[f64], constraints: &Constra
                 *slope += length * d * at(row, i);
             }
         }
+        settled = blocker.is_none();
         if let Some(i) = blocker {
             let low = (point[i] - constraints.low).abs() <= (constraints.high - point[i]).abs();
             point[i] = if low { constraints.low } else { constraints.high };
             side[i] = if low { -1 } else { 1 };
         }
+    }
+    if constraints.sums_to_one {
+        // The largest weight takes up what rounding left of the sum.
+        let largest = (0..n).fold(0, |best, i| if point[i] > point[best] { i } else { best });
+        point[largest] += 1.0 - point.iter().sum::<f64>();
     }
     point
 }
@@ -75,6 +85,12 @@ fn newton_step(free: &[usize], slope: &[f64], at: impl Fn(usize, usize) -> f64, 
     }
     let mut factor: Vec<f64> =
         free.iter().flat_map(|&i| free.iter().map(move |&j| (i, j))).map(|(i, j)| at(i, j)).collect();
+    if keep_sum {
+        // Steps keep the sum, so this changes none of them; but a form that is flat along the weights themselves (the
+        // root of a mean square) is not singular with it.
+        let trace: f64 = (0..m).map(|i| factor[i * m + i]).sum();
+        factor.iter_mut().for_each(|cell| *cell += trace / m as f64);
+    }
     cholesky(&mut factor, m);
     let mut against: Vec<f64> = free.iter().map(|&i| -slope[i]).collect();
     substitute(&factor, m, &mut against);
@@ -85,6 +101,9 @@ fn newton_step(free: &[usize], slope: &[f64], at: impl Fn(usize, usize) -> f64, 
     substitute(&factor, m, &mut ones);
     let multiplier = against.iter().sum::<f64>() / ones.iter().sum::<f64>();
     against.iter_mut().zip(&ones).for_each(|(d, one)| *d -= multiplier * one);
+    // Rounding must not let the sum drift.
+    let drift = against.iter().sum::<f64>() / m as f64;
+    against.iter_mut().for_each(|d| *d -= drift);
     (against, multiplier)
 }
 

@@ -6,8 +6,8 @@ use crate::{
     drive::{Stop, Tick, Watch},
     honest::{bootstrap, nested, row_scores::RowScores},
     objective::{Effort, cv},
-    random::Random,
-    solver::{Found, SolverName, Task, solve},
+    sample::Sample,
+    solver::{Found, SolverName, Task, fallen_back, solve},
 };
 use blend_core::{
     Domain, Folds, ModelId, Oof, OutputKind, PredictionMatrix, Predictions, RowSet, Scope, Truth, Weights,
@@ -15,6 +15,7 @@ use blend_core::{
     metric::{BindError, Metric},
     pool::Pool,
     space::SpaceName,
+    weights::WeightsError,
 };
 use std::{
     collections::HashMap,
@@ -162,16 +163,13 @@ pub enum SearchError {
         /// Why.
         why: &'static str,
     },
+    /// A solver left its domain: a bug of ours, and no weights to write.
+    #[error("the solver's weights are outside the domain: {0}")]
+    Weights(#[from] WeightsError),
     /// Nested scores need two parts.
     #[error("all rows fall into one part: nested scores need two")]
     OnePart,
 }
-
-/// Cells (member x row x output) from which on the first steps are taken on a sample of rows.
-const SAMPLE_FROM_CELLS: usize = 4_000_000;
-
-/// One row of this many is in the sample.
-const SAMPLE_ONE_IN: u64 = 16;
 
 /// Searches.
 pub fn search(problem: &Problem<'_>, options: &Options, control: &Control<'_>) -> Result<Outcome, SearchError> {
@@ -202,13 +200,9 @@ pub fn search(problem: &Problem<'_>, options: &Options, control: &Control<'_>) -
         return Err(SearchError::Unfit { solver: solver.name(), why });
     }
     let mut effort = Effort::default();
-    let cells = n * set.len() * bound.n_outputs();
-    let sampled = if solver == SolverName::Newton && cells >= SAMPLE_FROM_CELLS {
-        sample(problem, &members, &task, &mut effort)
-    } else {
-        None
-    };
-    task.start = sampled.as_deref();
+    let sample = Sample::new(problem, solver, options.seed);
+    let start = sample.as_ref().and_then(|sample| sample.start(problem, set, solver, &task, &mut effort));
+    task.start = start.as_deref();
     let found = solve(solver, &task);
 
     // What will be written is judged, not what the solver saw.
@@ -231,8 +225,8 @@ pub fn search(problem: &Problem<'_>, options: &Options, control: &Control<'_>) -
     let honest_started = Instant::now();
     let mut stop = found.stop;
     let run = if options.honest && stop != Stop::Interrupted {
-        let inner = Task { start: Some(&found.weights), watch: Watch { deadline: None, ..watch }, ..task };
-        Some(nested::run(problem, &*bound, solver, &inner)?)
+        let inner = Task { start: None, watch: Watch { deadline: None, ..watch }, ..task };
+        Some(nested::run(problem, &*bound, solver, &inner, sample.as_ref())?)
     } else {
         None
     };
@@ -257,7 +251,7 @@ pub fn search(problem: &Problem<'_>, options: &Options, control: &Control<'_>) -
         equal_weights: equal_rows.score(&*bound),
         single_best: (members[single].model().clone(), scores[single]),
         members: scores,
-        weights: Weights::new(problem.domain, found.weights).unwrap_or_else(|_| Weights::equal(problem.domain, n)),
+        weights: Weights::new(problem.domain, found.weights)?,
         solver,
         gain_over_equal: over_equal,
         gain_over_single: over_single,
@@ -287,24 +281,6 @@ fn check(problem: &Problem<'_>, bound: &dyn Bound) -> Result<(), SearchError> {
     if got == wanted { Ok(()) } else { Err(SearchError::Outputs { got, wanted }) }
 }
 
-/// The optimum of a fixed sample of rows: a start two or three passes away from the answer.
-fn sample(
-    problem: &Problem<'_>,
-    members: &[&Predictions<Oof>],
-    task: &Task<'_>,
-    effort: &mut Effort,
-) -> Option<Vec<f64>> {
-    let set = &problem.scope.rows;
-    let few = set.filter(|row| Random::new(task.seed ^ row as u64).bits() % SAMPLE_ONE_IN == 0).ok()?;
-    let bound = problem.metric.bind(problem.truth.on(&few)).ok()?;
-    let objective = cv::objective(members, &few, &*bound, problem.space, problem.domain.sums_to_one());
-    let found = SolverName::Newton.get().run(&Task { objective: &*objective, tolerance: 1e-7, ..*task });
-    let mut spent = objective.effort();
-    spent.passes *= few.len() as f64 / set.len() as f64;
-    *effort += spent;
-    found.loss.is_finite().then_some(found.weights)
-}
-
 /// Keeps the solver's word only as far as the written blend bears it out: a baseline that scores better replaces the
 /// answer, and a certificate needs the written loss to be the certified one.
 fn settle(
@@ -317,13 +293,15 @@ fn settle(
     let mut written = loss(&rows);
     let slack = found.gap.unwrap_or(0.0).max(1e-10 * written.abs().max(1.0));
     if matches!(found.stop, Stop::Certified { .. }) && (written - found.loss).abs() > slack {
-        found.stop = Stop::Converged;
+        // What is certified is another loss than the written one.
+        (found.stop, found.gap) = (Stop::Converged, None);
     }
     for (weights, baseline) in baselines {
         let other = loss(baseline);
         let tie = if matches!(found.stop, Stop::Certified { .. }) { slack } else { 0.0 };
         if other < written - tie {
-            (found.weights, found.loss, found.stop, found.gap) = (weights.clone(), other, Stop::Stalled, None);
+            (found.weights, found.loss, found.stop, found.gap) =
+                (weights.clone(), other, fallen_back(found.stop), None);
             (written, rows) = (other, (*baseline).clone());
         }
     }

@@ -36,7 +36,8 @@ const MAX_UNITS: usize = 50_000;
 /// Replicates of a metric that needs a sort for each.
 const WHOLE_REPLICATES: usize = 200;
 
-/// The gains of `blend` over each of `others`, with intervals. `unit` numbers the unit that each row belongs to.
+/// The gains of `blend` over each of `others`, with intervals; none where all rows are one unit. `unit` numbers the
+/// unit that each row belongs to.
 pub(crate) fn gains(
     bound: &dyn Bound,
     blend: &RowScores,
@@ -46,6 +47,9 @@ pub(crate) fn gains(
     seed: u64,
 ) -> Vec<Interval> {
     let n_units = unit.iter().max().map_or(0, |&last| last as usize + 1);
+    if n_units < 2 {
+        return Vec::new(); // one unit alone says nothing of its noise
+    }
     let pooled: Vec<u32> = if n_units > MAX_UNITS {
         unit.iter().map(|&u| (Random::new(u64::from(u)).bits() % MAX_UNITS as u64) as u32).collect()
     } else {

@@ -1,5 +1,7 @@
 //! Scores that do not flatter: of rows that took no part in the choice of the weights, and with their noise.
 
 pub mod bootstrap;
+#[cfg(test)]
+mod laws;
 pub mod nested;
 pub(crate) mod row_scores;

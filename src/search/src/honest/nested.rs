@@ -4,6 +4,7 @@ use super::row_scores::RowScores;
 use crate::{
     drive::Stop,
     objective::{Effort, cv},
+    sample::Sample,
     search::{Problem, SearchError},
     solver::{SolverName, Task, solve},
 };
@@ -64,12 +65,17 @@ pub(crate) struct Run {
     pub(crate) interrupted: bool,
 }
 
-/// Searches again without each part, from the weights found on all of them, and scores the part.
+/// A gap at which a part's search may end: an outer score needs no more digits than its noise has.
+const TOLERANCE: f64 = 1e-7;
+
+/// Searches again without each part and scores the part. Nothing of a part reaches its own weights: not even the start,
+/// which would choose the valley of a loss that has several.
 pub(crate) fn run(
     problem: &Problem<'_>,
     bound: &dyn Bound,
     solver: SolverName,
     task: &Task<'_>,
+    sample: Option<&Sample>,
 ) -> Result<Run, SearchError> {
     let (labels, by) = labels(problem);
     let mut distinct = labels.clone();
@@ -92,15 +98,13 @@ pub(crate) fn run(
         let train_bound = problem.metric.bind(problem.truth.on(&train))?;
         let sums_to_one = problem.domain.sums_to_one();
         let objective = cv::objective(&members, &train, &*train_bound, problem.space, sums_to_one);
-        let inner = Task {
-            objective: &*objective,
-            // An outer score needs no more digits than its noise has.
-            tolerance: task.tolerance.max(1e-8),
-            ..*task
-        };
-        let found = solve(solver, &inner);
+        let inner = Task { objective: &*objective, tolerance: task.tolerance.max(TOLERANCE), start: None, ..*task };
+        let mut sampling = Effort::default();
+        let start = sample.and_then(|sample| sample.start(problem, &train, solver, &inner, &mut sampling));
+        let found = solve(solver, &Task { start: start.as_deref(), ..inner });
         interrupted |= found.stop == Stop::Interrupted;
         let mut spent = objective.effort();
+        spent += sampling;
         spent.passes *= train.len() as f64 / problem.scope.rows.len() as f64;
         effort += spent;
 
@@ -114,7 +118,7 @@ pub(crate) fn run(
             rows.scatter(&inside, &judged);
             Some(judged.score(&*part_bound))
         } else {
-            rows.scatter(&inside, &RowScores::Predictions(pool.whole(&held_out)));
+            rows.judge_each(bound, &inside, &pool.whole(&held_out));
             None
         };
         parts.push(Part { label, weights: found.weights, score, n_rows: inside.len() });

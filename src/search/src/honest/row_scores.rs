@@ -69,6 +69,22 @@ impl RowScores {
         }
     }
 
+    /// Judges `prediction`, whose rows are those at `positions`, one by one: for rows that the metric is not defined on
+    /// by themselves.
+    pub(crate) fn judge_each(&mut self, bound: &dyn Bound, positions: &[usize], prediction: &Block) {
+        match (self, bound.judge()) {
+            (Self::Terms(terms), Judge::Additive(additive)) => {
+                let (mut row, mut out) = (Block::new(prediction.n_outputs(), 1), Block::new(additive.n_terms(), 1));
+                for (i, &position) in positions.iter().enumerate() {
+                    (0..prediction.n_outputs()).for_each(|output| row.set(output, 0, prediction.get(output, i)));
+                    additive.terms(position, &row, &mut out);
+                    (0..additive.n_terms()).for_each(|term| terms.set(term, position, out.get(term, 0)));
+                }
+            }
+            (rows, _) => rows.scatter(positions, &Self::Predictions(prediction.clone())),
+        }
+    }
+
     /// The score over all rows.
     pub(crate) fn score(&self, bound: &dyn Bound) -> f64 {
         match (self, bound.judge()) {

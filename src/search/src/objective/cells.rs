@@ -3,7 +3,11 @@
 //! A cell's loss depends on nothing but its own blend, so the data are walked by (block, output) in chunks that fit the
 //! nearest cache: entered there once, blended, judged and reduced.
 
-use super::{Curve, Effort, Meter, Objective, Slope, feed::Feed, kernels};
+use super::{
+    Curve, Effort, Meter, Objective, Slope,
+    feed::{Feed, Reader},
+    kernels,
+};
 use blend_core::{Block, judge::Cells};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -21,16 +25,22 @@ const PARTIAL_BYTES: usize = 8 << 20;
 /// Partial sums at most, at least, whatever their size.
 const PARTS: (usize, usize) = (8, 512);
 
+/// Values of all members together below which one thread does it all.
+const SMALL_CELLS: usize = 1 << 15;
+
 /// What a chunk is judged with: buffers of one task.
 struct Scratch {
     /// Entered members, a row of `stride` each.
     x: Vec<f64>,
     stride: usize,
+    /// Rows that are entered at a time, and rows that are judged at a time.
+    stage: usize,
+    step: usize,
     u: Vec<f64>,
     d: Vec<f64>,
     h: Vec<f64>,
     scaled: Vec<f64>,
-    column: Block,
+    reader: Reader,
     wide: Vec<Block>,
 }
 
@@ -39,19 +49,25 @@ struct Chunk {
     output: usize,
     start: usize,
     n: usize,
+    /// Where its rows begin in the scratch.
+    at: usize,
 }
 
 impl Scratch {
-    fn new(n_members: usize) -> Self {
-        let stride = kernels::chunk_cells(n_members);
+    fn new(n_members: usize, n_rows: usize) -> Self {
+        let stage = kernels::stage_rows(n_members).min(kernels::padded(n_rows));
+        let step = kernels::chunk_cells(n_members).min(stage);
+        let stride = kernels::stride(stage);
         Self {
             x: vec![0.0; n_members.next_multiple_of(kernels::TILE) * stride],
             stride,
-            u: vec![0.0; stride],
-            d: vec![0.0; stride],
-            h: vec![0.0; stride],
-            scaled: vec![0.0; kernels::TILE * stride],
-            column: Block::default(),
+            stage,
+            step,
+            u: vec![0.0; step],
+            d: vec![0.0; step],
+            h: vec![0.0; step],
+            scaled: vec![0.0; kernels::TILE * step],
+            reader: Reader::default(),
             wide: Vec::new(),
         }
     }
@@ -63,6 +79,9 @@ struct Mixture {
     terms: Vec<(usize, f64)>,
     /// Where blends lie: a mean lies among its members, which rounding must not undo.
     range: Option<(f64, f64)>,
+    /// Other blends of probabilities must not exceed one: beyond it the written blend has another loss, and a loss
+    /// that reads the true class alone would have no minimum.
+    wall: bool,
 }
 
 impl Mixture {
@@ -71,14 +90,17 @@ impl Mixture {
         Self {
             terms: weights.iter().copied().enumerate().filter(|(_, w)| *w != 0.0).collect(),
             range: range.filter(|_| mean),
+            wall: range.is_some() && !mean,
         }
     }
 
-    fn mix(&self, x: &[f64], stride: usize, u: &mut [f64]) {
-        kernels::mix(x, stride, &self.terms, u);
+    /// Blends `n` cells; whether they are allowed.
+    fn mix(&self, x: &[f64], stride: usize, u: &mut [f64], n: usize) -> bool {
+        kernels::mix(x, stride, &self.terms, &mut u[..kernels::padded(n)]);
         if let Some(range) = self.range {
-            kernels::clamp(u, range);
+            kernels::clamp(&mut u[..n], range);
         }
+        !self.wall || u[..n].iter().all(|u| *u <= 1.0)
     }
 }
 
@@ -108,21 +130,23 @@ impl<'a> CellObjective<'a> {
         let per_block = if local { n_outputs } else { 1 };
         let n_units = self.feed.n_blocks() * per_block;
         let n_parts = (PARTIAL_BYTES / bytes.max(1)).clamp(PARTS.0, PARTS.1).min(n_units);
-        let parts: Vec<T> = (0..n_parts)
-            .into_par_iter()
-            .map_init(
-                || Scratch::new(self.feed.n_members()),
-                |scratch, part| {
-                    let mut sums = zero();
-                    for unit in part * n_units / n_parts..(part + 1) * n_units / n_parts {
-                        let block = unit / per_block;
-                        let outputs = if local { unit % per_block..unit % per_block + 1 } else { 0..n_outputs };
-                        self.unit(scratch, block, outputs, local, |scratch, chunk| each(&mut sums, scratch, chunk));
-                    }
-                    sums
-                },
-            )
-            .collect();
+        let scratch = || Scratch::new(self.feed.n_members(), self.feed.n_rows());
+        let run = |scratch: &mut Scratch, part: usize| {
+            let mut sums = zero();
+            for unit in part * n_units / n_parts..(part + 1) * n_units / n_parts {
+                let block = unit / per_block;
+                let outputs = if local { unit % per_block..unit % per_block + 1 } else { 0..n_outputs };
+                self.unit(scratch, block, outputs, local, |scratch, chunk| each(&mut sums, scratch, chunk));
+            }
+            sums
+        };
+        // Waking another thread takes longer than a small problem.
+        let parts: Vec<T> = if self.feed.n_cells() < SMALL_CELLS {
+            let mut scratch = scratch();
+            (0..n_parts).map(|part| run(&mut scratch, part)).collect()
+        } else {
+            (0..n_parts).into_par_iter().map_init(scratch, run).collect()
+        };
         let mut total = zero();
         parts.into_iter().for_each(|part| add(&mut total, part));
         total
@@ -137,7 +161,7 @@ impl<'a> CellObjective<'a> {
         mut each: impl FnMut(&mut Scratch, &Chunk),
     ) {
         let (start, n) = self.feed.extent(block);
-        let (members, stride) = (self.feed.n_members(), scratch.stride);
+        let (members, stride, stage, step) = (self.feed.n_members(), scratch.stride, scratch.stage, scratch.step);
         let range = self.cells.member_range().unwrap_or((f64::NEG_INFINITY, f64::INFINITY));
         if !local && n > 0 {
             scratch.wide.resize_with(members, Block::default);
@@ -147,19 +171,21 @@ impl<'a> CellObjective<'a> {
             }
         }
         for output in outputs {
-            for from in (0..n).step_by(stride) {
-                let rows = from..(from + stride).min(n);
-                let chunk = Chunk { output, start: start + from, n: rows.len() };
+            for from in (0..n).step_by(stage) {
+                let rows = from..(from + stage).min(n);
                 for (member, out) in scratch.x.chunks_mut(stride).take(members).enumerate() {
-                    let (out, rest) = out.split_at_mut(chunk.n);
-                    rest[..kernels::padded(chunk.n) - chunk.n].fill(0.0);
+                    let (out, rest) = out.split_at_mut(rows.len());
+                    rest[..kernels::padded(rows.len()) - rows.len()].fill(0.0);
                     if local {
-                        self.feed.cells(member, (block, output), rows.clone(), range, &mut scratch.column, out);
+                        self.feed.cells(member, (block, output), rows.clone(), range, &mut scratch.reader, out);
                     } else {
                         out.copy_from_slice(&scratch.wide[member].column(output)[rows.clone()]);
                     }
                 }
-                each(scratch, &chunk);
+                for at in (0..rows.len()).step_by(step) {
+                    let n = step.min(rows.len() - at);
+                    each(scratch, &Chunk { output, start: start + from + at, n, at });
+                }
             }
         }
     }
@@ -175,12 +201,15 @@ impl<'a> CellObjective<'a> {
             |part, scratch, chunk| {
                 let (n, whole, stride) = (chunk.n, kernels::padded(chunk.n), scratch.stride);
                 let Scratch { x, u, d, h, scaled, .. } = scratch;
-                mixture.mix(x, stride, &mut u[..whole]);
+                let x = &x[chunk.at..];
+                if !mixture.mix(x, stride, u, n) {
+                    part.value = f64::INFINITY;
+                    return;
+                }
                 d[n..whole].fill(0.0);
                 if want_hessian {
                     h[n..whole].fill(0.0);
-                    part.value +=
-                        self.cells.curve(chunk.output, chunk.start, &u[..n], &mut d[..n], &mut h[..n]);
+                    part.value += self.cells.curve(chunk.output, chunk.start, &u[..n], &mut d[..n], &mut h[..n]);
                     kernels::add_hessian(x, stride, &h[..whole], scaled, &mut part.hessian, side);
                 } else {
                     part.value += self.cells.slope(chunk.output, chunk.start, &u[..n], &mut d[..n]);
@@ -215,9 +244,12 @@ impl Objective for CellObjective<'_> {
             8,
             || 0.0,
             |part, scratch, chunk| {
-                let stride = scratch.stride;
-                mixture.mix(&scratch.x, stride, &mut scratch.u[..kernels::padded(chunk.n)]);
-                *part += self.cells.value(chunk.output, chunk.start, &scratch.u[..chunk.n]);
+                let Scratch { x, stride, u, .. } = scratch;
+                *part += if mixture.mix(&x[chunk.at..], *stride, u, chunk.n) {
+                    self.cells.value(chunk.output, chunk.start, &u[..chunk.n])
+                } else {
+                    f64::INFINITY
+                };
             },
             |total, part| *total += part,
         );
@@ -239,6 +271,7 @@ impl Objective for CellObjective<'_> {
         self.meter.pass(k);
         let range = self.cells.member_range();
         let mixture = Mixture::new(weights, range);
+        let bounded = range.is_some();
         // Steps between means, and the members themselves, stay within the members' range.
         let range = range.filter(|_| mixture.range.is_some() || step == 1.0);
         let mut totals = self.reduce(
@@ -247,7 +280,8 @@ impl Objective for CellObjective<'_> {
             |part, scratch, chunk| {
                 let (n, stride) = (chunk.n, scratch.stride);
                 let Scratch { x, u, d, .. } = scratch;
-                mixture.mix(x, stride, &mut u[..kernels::padded(n)]);
+                let x = &x[chunk.at..];
+                mixture.mix(x, stride, u, n);
                 for (member, total) in part.iter_mut().enumerate() {
                     let moved = &mut d[..n];
                     let x = &x[member * stride..member * stride + n];
@@ -255,7 +289,8 @@ impl Objective for CellObjective<'_> {
                     if let Some(range) = range {
                         kernels::clamp(moved, range);
                     }
-                    *total += self.cells.value(chunk.output, chunk.start, moved);
+                    let allowed = range.is_some() || !bounded || moved.iter().all(|u| *u <= 1.0);
+                    *total += if allowed { self.cells.value(chunk.output, chunk.start, moved) } else { f64::INFINITY };
                 }
             },
             |total, part| total.iter_mut().zip(part).for_each(|(a, b)| *a += b),

@@ -23,7 +23,10 @@ pub fn objective<'a>(
     sums_to_one: bool,
 ) -> Box<dyn Objective + 'a> {
     let preparation = bound.preparation();
-    match bound.smooth(space) {
+    // A score of rows that are divided by their sum does not change with the weights' scale, and no smooth form here
+    // says so: those are the score only where the weights sum to one.
+    let smooth = if preparation.renormalize && !sums_to_one { None } else { bound.smooth(space) };
+    match smooth {
         Some(Smooth::Cells(cells)) => Box::new(CellObjective::new(Feed::new(members, set, space, preparation), cells)),
         Some(Smooth::TrueClass(loss)) => {
             Box::new(true_class::objective(&Feed::new(members, set, space, preparation), &loss))

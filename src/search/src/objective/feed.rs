@@ -2,11 +2,7 @@
 
 use super::kernels;
 use blend_core::{
-    BLOCK_ROWS, Block, Oof, Predictions, RowSet, Slice,
-    judge::Preparation,
-    pool,
-    scope::BlockRows,
-    space::SpaceName,
+    BLOCK_ROWS, Block, Oof, Predictions, RowSet, Slice, judge::Preparation, pool, scope::BlockRows, space::SpaceName,
 };
 use std::ops::Range;
 
@@ -16,6 +12,14 @@ pub(crate) enum Feed<'a> {
     Stream { members: Vec<&'a Predictions<Oof>>, set: &'a RowSet, space: SpaceName, preparation: Preparation },
     /// From memory, entered once: for spaces that need all rows, and for few values.
     Held { members: Vec<Block>, ends: Vec<usize> },
+}
+
+/// Buffers for reading.
+#[derive(Default)]
+pub(crate) struct Reader {
+    /// One output of one member.
+    pub(crate) column: Block,
+    dense: Option<Box<[f32; BLOCK_ROWS]>>,
 }
 
 impl<'a> Feed<'a> {
@@ -60,6 +64,19 @@ impl<'a> Feed<'a> {
         }
     }
 
+    /// Rows judged.
+    pub(crate) fn n_rows(&self) -> usize {
+        match self {
+            Self::Stream { set, .. } => set.len(),
+            Self::Held { members, .. } => members[0].n_rows(),
+        }
+    }
+
+    /// Values of all members together.
+    pub(crate) fn n_cells(&self) -> usize {
+        self.n_members() * self.n_outputs() * self.n_rows()
+    }
+
     /// First row of the block, in the judged rows' numbering, and the number of its rows.
     pub(crate) fn extent(&self, block: usize) -> (usize, usize) {
         match self {
@@ -90,7 +107,7 @@ impl<'a> Feed<'a> {
         (block, output): (usize, usize),
         rows: Range<usize>,
         range: (f64, f64),
-        scratch: &mut Block,
+        scratch: &mut Reader,
         out: &mut [f64],
     ) {
         match self {
@@ -98,21 +115,20 @@ impl<'a> Feed<'a> {
                 let member = members[member];
                 let slice = member.values().slice(block, output);
                 let encoding = member.encoding();
-                let stored = matches!(space, SpaceName::Linear)
-                    && encoding.transform.is_none()
-                    && !encoding.kind.is_logit();
+                let stored =
+                    matches!(space, SpaceName::Linear) && encoding.transform.is_none() && !encoding.kind.is_logit();
                 let to: &mut [f64] = if stored {
                     out
                 } else {
-                    scratch.reshape(1, rows.len());
-                    scratch.column_mut(0)
+                    scratch.column.reshape(1, rows.len());
+                    scratch.column.column_mut(0)
                 };
                 // The interval is the blended scale's: values on another one pass as they are.
                 let bounds = if stored { range } else { (f64::NEG_INFINITY, f64::INFINITY) };
-                read(slice, set.block(block), rows, bounds, to);
+                read(slice, set.block(block), rows, bounds, &mut scratch.dense, to);
                 if !stored {
-                    space.get().enter(encoding, *preparation, scratch);
-                    out.copy_from_slice(scratch.column(0));
+                    space.get().enter(encoding, *preparation, &mut scratch.column);
+                    out.copy_from_slice(scratch.column.column(0));
                     kernels::clamp(out, range);
                 }
             }
@@ -143,14 +159,25 @@ impl<'a> Feed<'a> {
 }
 
 /// Stored values of some of a block's judged rows, moved into an interval.
-fn read(slice: Slice<'_>, judged: BlockRows<'_>, rows: Range<usize>, bounds: (f64, f64), out: &mut [f64]) {
+fn read(
+    slice: Slice<'_>,
+    judged: BlockRows<'_>,
+    rows: Range<usize>,
+    bounds: (f64, f64),
+    dense: &mut Option<Box<[f32; BLOCK_ROWS]>>,
+    out: &mut [f64],
+) {
     match (slice, judged) {
         (Slice::F32(values), BlockRows::All(_)) => kernels::widen(&values[rows], bounds, out),
+        (Slice::F32(values), BlockRows::Some(local)) => {
+            let dense = dense.get_or_insert_with(|| Box::new([0.0; BLOCK_ROWS]));
+            kernels::gather(values, &local[rows], bounds, dense, out);
+        }
         (Slice::F64(values), BlockRows::All(_)) => {
             out.copy_from_slice(&values[rows]);
             kernels::clamp(out, bounds);
         }
-        (_, BlockRows::Some(local)) => {
+        (Slice::F64(_), BlockRows::Some(local)) => {
             slice.gather(&local[rows], out);
             kernels::clamp(out, bounds);
         }

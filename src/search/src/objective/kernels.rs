@@ -4,7 +4,10 @@
 //! there counts nothing because its derivatives are zero. None of them asks for a fused multiply-add, so every
 //! instruction set gives the same bits.
 
-use blend_core::num::{self, LANES};
+use blend_core::{
+    BLOCK_ROWS,
+    num::{self, LANES},
+};
 use multiversion::multiversion;
 
 /// Members are taken in groups of this many in the Hessian: the scratch has rows for a multiple of it.
@@ -28,6 +31,18 @@ pub(crate) fn chunk_cells(n_members: usize) -> usize {
     (NEAREST_CACHE / 8 / n_members.max(1) / 256 * 256).clamp(256, 1024)
 }
 
+/// Rows that are read from one member at a time: long runs that the memory can be asked for ahead of their use, short
+/// enough that all members' runs fit the core's second cache.
+pub(crate) fn stage_rows(n_members: usize) -> usize {
+    const SECOND_CACHE: usize = 1 << 20;
+    (SECOND_CACHE / 8 / n_members.max(1) / 1024 * 1024).clamp(1024, BLOCK_ROWS)
+}
+
+/// The distance of two members' rows of the scratch: not a power of two, or all would compete for the same cache lines.
+pub(crate) fn stride(stage_rows: usize) -> usize {
+    stage_rows + 5 * LANES
+}
+
 /// f32 to f64, moved into an interval.
 #[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw", "x86_64+avx2"))]
 pub(crate) fn widen(from: &[f32], (low, high): (f64, f64), to: &mut [f64]) {
@@ -35,6 +50,24 @@ pub(crate) fn widen(from: &[f32], (low, high): (f64, f64), to: &mut [f64]) {
         let x = f64::from(x);
         let x = if x < low { low } else { x };
         *to = if x > high { high } else { x };
+    }
+}
+
+/// The values at `rows` of a block, f32 to f64, moved into an interval.
+pub(crate) fn gather(from: &[f32], rows: &[u32], bounds: (f64, f64), dense: &mut [f32; BLOCK_ROWS], to: &mut [f64]) {
+    let (Some(&first), Some(&last)) = (rows.first(), rows.last()) else { return };
+    let from = &from[first as usize..=last as usize];
+    if from.len() == rows.len() {
+        return widen(from, bounds, to); // no hole
+    }
+    // Copied whole first: that has many more reads of memory under way at a time than single values have.
+    dense[..from.len()].copy_from_slice(from);
+    let mut some = [0.0; 256];
+    for (rows, to) in rows.chunks(some.len()).zip(to.chunks_mut(some.len())) {
+        for (out, &row) in some.iter_mut().zip(rows) {
+            *out = dense[row.wrapping_sub(first) as usize % BLOCK_ROWS];
+        }
+        widen(&some[..rows.len()], bounds, to);
     }
 }
 
@@ -74,12 +107,13 @@ pub(crate) fn mix(x: &[f64], stride: usize, terms: &[(usize, f64)], u: &mut [f64
 /// Adds `sum of d * member` to the gradient. `d` is a whole number of lanes long.
 #[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw", "x86_64+avx2"))]
 pub(crate) fn add_gradient(x: &[f64], stride: usize, d: &[f64], gradient: &mut [f64]) {
+    let n = d.len();
     let (d, _) = d.as_chunks::<LANES>();
     let mut member = 0;
     // Two members at a time hide the additions' latency.
     while member + 1 < gradient.len() {
-        let (a, _) = x[member * stride..(member + 1) * stride].as_chunks::<LANES>();
-        let (b, _) = x[(member + 1) * stride..(member + 2) * stride].as_chunks::<LANES>();
+        let (a, _) = x[member * stride..][..n].as_chunks::<LANES>();
+        let (b, _) = x[(member + 1) * stride..][..n].as_chunks::<LANES>();
         let (mut first, mut second) = ([0.0; LANES], [0.0; LANES]);
         for ((d, a), b) in d.iter().zip(a).zip(b) {
             for lane in 0..LANES {
@@ -92,7 +126,7 @@ pub(crate) fn add_gradient(x: &[f64], stride: usize, d: &[f64], gradient: &mut [
         member += 2;
     }
     if member < gradient.len() {
-        let (a, _) = x[member * stride..(member + 1) * stride].as_chunks::<LANES>();
+        let (a, _) = x[member * stride..][..n].as_chunks::<LANES>();
         let mut first = [0.0; LANES];
         for (d, a) in d.iter().zip(a) {
             for lane in 0..LANES {
@@ -104,22 +138,22 @@ pub(crate) fn add_gradient(x: &[f64], stride: usize, d: &[f64], gradient: &mut [
 }
 
 /// Adds `X' diag(h) X` to the lower triangle of `hessian`, whose rows are `n` apart, `n` a multiple of [`TILE`]. `h` is
-/// a whole number of lanes long, `scaled` has room for [`TILE`] strides.
+/// a whole number of lanes long, `scaled` has room for [`TILE`] times that.
 #[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw", "x86_64+avx2"))]
 pub(crate) fn add_hessian(x: &[f64], stride: usize, h: &[f64], scaled: &mut [f64], hessian: &mut [f64], n: usize) {
     let steps = h.len() / WIDTH;
     for i in (0..n).step_by(TILE) {
         for row in 0..TILE {
             let from = &x[(i + row) * stride..(i + row) * stride + h.len()];
-            let to = &mut scaled[row * stride..row * stride + h.len()];
+            let to = &mut scaled[row * h.len()..(row + 1) * h.len()];
             for ((to, x), h) in to.iter_mut().zip(from).zip(h) {
                 *to = h * x;
             }
         }
-        let row = |row: usize| scaled[row * stride..(row + 1) * stride].as_chunks::<WIDTH>().0;
+        let row = |row: usize| scaled[row * h.len()..(row + 1) * h.len()].as_chunks::<WIDTH>().0;
         let (s0, s1, s2, s3) = (&row(0)[..steps], &row(1)[..steps], &row(2)[..steps], &row(3)[..steps]);
         for j in (0..i + TILE).step_by(PAIR) {
-            let column = |column: usize| x[(j + column) * stride..(j + column + 1) * stride].as_chunks::<WIDTH>().0;
+            let column = |column: usize| x[(j + column) * stride..][..h.len()].as_chunks::<WIDTH>().0;
             let (x0, x1) = (&column(0)[..steps], &column(1)[..steps]);
             let mut sums = [[0.0; WIDTH]; TILE * PAIR];
             for step in 0..steps {
@@ -159,9 +193,21 @@ mod tests {
     use crate::random::Random;
 
     #[test]
+    fn rows_are_gathered_whole() {
+        let from: Vec<f32> = (0..1000).map(|i| if i % 10 == 9 { f32::NAN } else { i as f32 }).collect();
+        let mut dense = Box::new([0.0; BLOCK_ROWS]);
+        for rows in [(7..907).filter(|i| i % 10 != 9).collect::<Vec<u32>>(), (20..25).collect(), vec![998]] {
+            let wanted: Vec<f64> = rows.iter().map(|&row| f64::from(row).min(250.0)).collect();
+            let mut out = vec![-1.0; wanted.len()];
+            gather(&from, &rows, (0.0, 250.0), &mut dense, &mut out);
+            assert_eq!(out, wanted);
+        }
+    }
+
+    #[test]
     fn kernels_equal_plain_sums() {
         let mut random = Random::new(1);
-        for (k, n) in [(1, 1), (3, 17), (4, 40), (7, 256), (13, 100)] {
+        for (k, n) in [(1_usize, 1_usize), (3, 17), (4, 40), (7, 256), (13, 100)] {
             let stride = 256;
             let rows = k.next_multiple_of(TILE);
             let mut x = vec![0.0; rows * stride];
@@ -170,9 +216,9 @@ mod tests {
             let at = |i: usize, c: usize| x[i * stride + c];
             let mut u = vec![9.0; padded(n)];
             mix(&x, stride, &terms, &mut u);
-            for c in 0..n {
+            for (c, &u) in u[..n].iter().enumerate() {
                 let plain = terms.iter().fold(0.0, |sum, &(i, w)| sum + w * at(i, c));
-                assert_eq!(u[c].to_bits(), plain.to_bits());
+                assert_eq!(u.to_bits(), plain.to_bits());
             }
             let mut d = vec![0.0; padded(n)];
             d[..n].iter_mut().for_each(|d| *d = random.unit() - 0.5);

@@ -1,8 +1,11 @@
 //! Squared errors from Gram matrices: one pass over the data, after which an evaluation costs K^2.
 
-use super::{Curve, Effort, Meter, Objective, Quadratic, Slope, feed::Feed, kernels};
+use super::{
+    Curve, Effort, Meter, Objective, Quadratic, Slope,
+    feed::{Feed, Reader},
+    kernels,
+};
 use blend_core::{
-    Block,
     judge::{Combine, Squares},
     num,
 };
@@ -78,7 +81,7 @@ struct Scratch {
     shift: f64,
     weights: Vec<f64>,
     scaled: Vec<f64>,
-    column: Block,
+    reader: Reader,
     gram: Vec<f64>,
 }
 
@@ -93,7 +96,7 @@ impl Scratch {
             shift,
             weights: vec![0.0; stride],
             scaled: vec![0.0; kernels::TILE * stride],
-            column: Block::default(),
+            reader: Reader::default(),
             gram: vec![0.0; side * side],
         }
     }
@@ -117,10 +120,10 @@ impl Scratch {
                 let out = &mut self.x[member * stride..member * stride + y.len()];
                 if local {
                     let everywhere = (f64::NEG_INFINITY, f64::INFINITY);
-                    feed.cells(member, (block, output), rows.clone(), everywhere, &mut self.column, out);
+                    feed.cells(member, (block, output), rows.clone(), everywhere, &mut self.reader, out);
                 } else {
-                    feed.columns(member, block, &mut self.column);
-                    out.copy_from_slice(&self.column.column(output)[rows.clone()]);
+                    feed.columns(member, block, &mut self.reader.column);
+                    out.copy_from_slice(&self.reader.column.column(output)[rows.clone()]);
                 }
                 if sums_to_one {
                     out.iter_mut().zip(y).for_each(|(x, y)| *x -= y);
@@ -149,7 +152,7 @@ impl Form {
     fn new(gram: &[f64], k: usize) -> Self {
         let (y, m) = (k, k + 1);
         let at = |i: usize, j: usize| gram[i * (k + 2) + j];
-        let member = |i: usize, j: usize| at(i, j) + at(i, m) + at(m, j) + at(m, m);
+        let member = |i: usize, j: usize| at(i, j) + (at(i, m) + at(j, m)) + at(m, m);
         Self {
             gram: (0..k * k).map(|cell| member(cell / k, cell % k)).collect(),
             linear: (0..k).map(|i| at(i, y) + at(m, y) + at(i, m) + at(m, m)).collect(),
@@ -210,7 +213,8 @@ impl Objective for SquareObjective {
             curve.gradient.iter_mut().zip(&gradient).for_each(|(out, g)| *out += first * g);
             for i in 0..n {
                 for j in 0..n {
-                    curve.hessian[i * n + j] += first * 2.0 * form.gram[i * n + j] + second * gradient[i] * gradient[j];
+                    curve.hessian[i * n + j] +=
+                        first * 2.0 * form.gram[i * n + j] + second * (gradient[i] * gradient[j]);
                 }
             }
         }

@@ -30,7 +30,9 @@ impl Strategy for GreedyStrategy {
         };
         let seen = Seen { objective: task.objective, constraints: task.constraints };
         let driven = drive::run(seen, solver, None, task.max_picks as u64 + 1, task.watch);
-        Found { weights: driven.weights, loss: driven.loss, stop: driven.stop, gap: None }
+        // Rounding along the way can break ties of a metric of ranks: the weights' own loss counts.
+        let loss = task.objective.value(&driven.weights);
+        Found { weights: driven.weights, loss, stop: driven.stop, gap: None }
     }
 }
 

@@ -4,7 +4,7 @@
 use super::{Found, GreedyStart, Info, Strategy, Task, alone, lowest};
 use crate::{
     constraints::Constraints,
-    drive::{self, Seen, State, Stop, Verdict},
+    drive::{self, Seen, State, Stop, Verdict, Watch},
 };
 use argmin::core::{Error, KV, Problem, Solver};
 
@@ -27,7 +27,8 @@ impl Strategy for LocalStrategy {
         starts.push(GreedyStart::weights(task, 20));
         let mut best: Option<Found> = None;
         for start in starts {
-            let solver = Exchange::new(task.constraints.clone());
+            let solver =
+                Exchange { constraints: task.constraints.clone(), amount: AMOUNTS.0, watch: task.watch, stop: None };
             let seen = Seen { objective: task.objective, constraints: task.constraints };
             let driven = drive::run(seen, solver, Some(start), 2_000, task.watch);
             let found = Found { weights: driven.weights, loss: driven.loss, stop: driven.stop, gap: None };
@@ -48,20 +49,18 @@ impl Strategy for LocalStrategy {
 }
 
 #[derive(Clone)]
-struct Exchange {
+struct Exchange<'w> {
     constraints: Constraints,
     amount: f64,
+    /// A round takes `n^2` losses: too long to be asked only between rounds.
+    watch: Watch<'w>,
     stop: Option<Stop>,
 }
 
 /// The first amount of weight that is moved, and the last.
 const AMOUNTS: (f64, f64) = (0.25, 1e-4);
 
-impl Exchange {
-    fn new(constraints: Constraints) -> Self {
-        Self { constraints, amount: AMOUNTS.0, stop: None }
-    }
-
+impl Exchange<'_> {
     /// All moves of the current amount: from one member to another, and where the sum is free also up and down alone.
     fn moves(&self) -> Vec<(Option<usize>, Option<usize>)> {
         let n = self.constraints.n;
@@ -92,7 +91,7 @@ impl Exchange {
     }
 }
 
-impl Verdict for Exchange {
+impl Verdict for Exchange<'_> {
     fn label(&self) -> &'static str {
         "local"
     }
@@ -102,7 +101,7 @@ impl Verdict for Exchange {
     }
 }
 
-impl<'a> Solver<Seen<'a>, State> for Exchange {
+impl<'a> Solver<Seen<'a>, State> for Exchange<'_> {
     fn name(&self) -> &str {
         self.label()
     }
@@ -119,6 +118,10 @@ impl<'a> Solver<Seen<'a>, State> for Exchange {
         let before = loss;
         for step in self.moves() {
             let Some(moved) = self.apply(&weights, step) else { continue };
+            self.stop = self.watch.cut();
+            if self.stop.is_some() {
+                return Ok((state.param(weights).cost(loss), None));
+            }
             let candidate = problem.problem("value", |seen| Ok(seen.objective.value(&moved)))?;
             if candidate < loss {
                 (loss, weights) = (candidate, moved);

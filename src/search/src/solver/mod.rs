@@ -178,11 +178,16 @@ pub fn solve(name: SolverName, task: &Task<'_>) -> Found {
             [(equal.clone(), task.objective.value(&equal)), (task.constraints.corner(single), losses[single])];
         for (weights, loss) in candidates {
             if loss < best.loss {
-                best = Found { weights, loss, stop: Stop::Stalled, gap: None };
+                best = Found { weights, loss, stop: fallen_back(best.stop), gap: None };
             }
         }
     }
     best
+}
+
+/// Why a search ended whose answer a baseline beat: it stalled, unless it was cut short.
+pub(crate) fn fallen_back(stop: Stop) -> Stop {
+    if matches!(stop, Stop::Interrupted | Stop::Budget) { stop } else { Stop::Stalled }
 }
 
 /// A short greedy selection as a start for other solvers.

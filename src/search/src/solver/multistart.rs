@@ -26,7 +26,7 @@ impl Strategy for Multistart {
         let n = task.constraints.n;
         let losses = alone(task.objective);
         let mut starts: Vec<Vec<f64>> = task.start.map(<[f64]>::to_vec).into_iter().collect();
-        // A start from a nearby problem (a fold's training part) is already in the right valley.
+        // A start from a sample of the same rows is already in the right valley.
         if starts.is_empty() {
             starts.extend([task.constraints.equal(), task.constraints.corner(lowest(&losses))]);
             starts.push(GreedyStart::weights(task, 10));
@@ -40,10 +40,12 @@ impl Strategy for Multistart {
         }
         let mut best: Option<Found> = None;
         for start in starts {
-            let found = newton::descend(task, task.objective, start);
+            let found = newton::descend(task, start);
             let cut = matches!(found.stop, Stop::Interrupted | Stop::Budget).then_some(found.stop);
             if best.as_ref().is_none_or(|best| found.loss < best.loss) {
-                best = Some(Found { gap: None, ..found });
+                // Where the loss happens to be convex one start alone would prove it: that is `newton`'s to say.
+                let stop = if matches!(found.stop, Stop::Certified { .. }) { Stop::Converged } else { found.stop };
+                best = Some(Found { gap: None, stop, ..found });
             }
             if let (Some(stop), Some(best)) = (cut, best.as_mut()) {
                 best.stop = stop;

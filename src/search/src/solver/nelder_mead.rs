@@ -22,8 +22,11 @@ impl Strategy for NelderMeadStrategy {
     fn run(&self, task: &Task<'_>) -> Found {
         let n = task.constraints.n;
         let center = task.start.map_or_else(|| task.constraints.equal(), <[f64]>::to_vec);
+        // Half way to every corner; where the sum is free each weight moves alone, or the simplex would be flat.
+        let keep = if task.constraints.sums_to_one { 0.5 } else { 1.0 };
         let corners = (0..n).map(|member| {
-            center.iter().enumerate().map(|(i, w)| 0.5 * w + if i == member { 0.5 } else { 0.0 }).collect()
+            let shift = if !task.constraints.sums_to_one && center[member] > 0.5 { -0.5 } else { 0.5 };
+            center.iter().enumerate().map(|(i, w)| keep * w + if i == member { shift } else { 0.0 }).collect()
         });
         let points: Vec<Vec<f64>> = std::iter::once(center.clone()).chain(corners).collect();
         // The standard deviation must be positive; with this one the simplex ends when its values agree to 1e-12.

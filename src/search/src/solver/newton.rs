@@ -35,23 +35,24 @@ impl Strategy for NewtonStrategy {
     }
 
     fn run(&self, task: &Task<'_>) -> Found {
-        let start = task.start.map_or_else(|| task.constraints.equal(), <[f64]>::to_vec);
-        if task.objective.smoothed(1.0).is_some() {
-            return through_kinks(task, start);
-        }
-        descend(task, task.objective, start)
+        descend(task, task.start.map_or_else(|| task.constraints.equal(), <[f64]>::to_vec))
     }
 }
 
 /// One descent from `start`.
-pub(super) fn descend(task: &Task<'_>, objective: &dyn Objective, start: Vec<f64>) -> Found {
-    descend_to(task, objective, start, task.tolerance)
+pub(super) fn descend(task: &Task<'_>, start: Vec<f64>) -> Found {
+    if task.objective.smoothed(1.0).is_some() {
+        return through_kinks(task, start);
+    }
+    descend_to(task, task.objective, start, task.tolerance, 300)
 }
 
-fn descend_to(task: &Task<'_>, objective: &dyn Objective, start: Vec<f64>, tolerance: f64) -> Found {
+fn descend_to(task: &Task<'_>, objective: &dyn Objective, start: Vec<f64>, tolerance: f64, steps: u64) -> Found {
     let newton = Newton::new(task.constraints.clone(), objective.is_convex(), tolerance);
     let seen = Seen { objective, constraints: task.constraints };
-    let Driven { solver, weights, loss, stop } = drive::run(seen, newton, Some(start), 300, task.watch);
+    let Driven { solver, weights, loss, stop } = drive::run(seen, newton, Some(start), steps, task.watch);
+    // The steps' own limit is nobody's budget.
+    let stop = if stop == Stop::Budget && task.watch.cut().is_none() { Stop::Stalled } else { stop };
     let gap = solver.convex.then_some(solver.gap).filter(|gap| gap.is_finite());
     Found { weights, loss, stop, gap }
 }
@@ -62,22 +63,28 @@ fn through_kinks(task: &Task<'_>, start: Vec<f64>) -> Found {
     let mut weights = start;
     let mut best =
         Found { loss: task.objective.value(&weights), weights: weights.clone(), stop: Stop::Stalled, gap: None };
+    // Every smooth relative's gap gives a bound from below on the loss of any weights.
+    let mut bound = f64::NEG_INFINITY;
     for exponent in 1..=7 {
         let Some(smooth) = task.objective.smoothed(10.0_f64.powi(-exponent)) else { break };
-        let found = descend_to(task, &*smooth, weights, (smooth.smoothing() * 0.1).max(task.tolerance));
+        let found = descend_to(task, &*smooth, weights, (smooth.smoothing() * 0.1).max(task.tolerance), 60);
         weights = found.weights;
         let loss = task.objective.value(&weights);
-        let gap = found.gap.map(|gap| gap + smooth.smoothing() + (loss - found.loss).max(0.0));
-        let lower = loss < best.loss;
-        if lower || gap.is_some_and(|gap| best.gap.is_none_or(|known| gap < known)) {
-            let weights = if lower { weights.clone() } else { best.weights };
-            best = Found { weights, loss: loss.min(best.loss), stop: Stop::Converged, gap };
+        if let Some(gap) = found.gap {
+            bound = bound.max(found.loss - gap - smooth.smoothing());
         }
+        if loss < best.loss {
+            (best.loss, best.weights) = (loss, weights.clone());
+        }
+        best.stop = match found.stop {
+            Stop::Certified { .. } => Stop::Converged,
+            stop => stop,
+        };
         if matches!(found.stop, Stop::Interrupted | Stop::Budget) {
-            best.stop = found.stop;
             break;
         }
     }
+    best.gap = bound.is_finite().then(|| (best.loss - bound).max(0.0));
     best
 }
 
@@ -88,6 +95,8 @@ pub(super) struct Newton {
     convex: bool,
     tolerance: f64,
     at: Option<Curve>,
+    /// Whether the Hessian is that of the weights and not one of a step before.
+    fresh: bool,
     gap: f64,
     without_progress: u32,
     stop: Option<Stop>,
@@ -96,16 +105,27 @@ pub(super) struct Newton {
 /// A gap below this, relative to the loss's size, is called a certificate.
 const CERTIFIED_GAP: f64 = 1e-9;
 
+/// Rounding of a mean, relative to it: differences below this say nothing.
+const NOISE: f64 = 1e-14;
+
+/// Without a certificate a search has converged when the model promises less than this, relative to the loss.
+const SETTLED: f64 = 1e-13;
+
 impl Newton {
     fn new(constraints: Constraints, convex: bool, tolerance: f64) -> Self {
-        Self { constraints, convex, tolerance, at: None, gap: f64::INFINITY, without_progress: 0, stop: None }
+        let (gap, fresh) = (f64::INFINITY, true);
+        Self { constraints, convex, tolerance, at: None, fresh, gap, without_progress: 0, stop: None }
+    }
+
+    fn certifies(&self) -> bool {
+        self.convex && self.constraints.is_compact()
     }
 
     /// What to say when no step improves anything any more.
     fn end(&self, value: f64, decrease: f64) -> Stop {
-        if self.convex && self.gap <= CERTIFIED_GAP * value.abs().max(1.0) {
+        if self.certifies() && self.gap <= CERTIFIED_GAP * value.abs().max(1.0) {
             Stop::Certified { gap: self.gap }
-        } else if decrease <= 1e-10 * value.abs().max(1e-300) {
+        } else if decrease <= 1e-10 * value.abs() {
             Stop::Converged
         } else {
             Stop::Stalled
@@ -114,8 +134,52 @@ impl Newton {
 
     fn measure(&mut self, weights: &[f64], curve: &Curve) {
         self.gap = self.constraints.gap(weights, &curve.gradient);
-        if self.convex && self.gap <= self.tolerance * curve.value.abs().max(1.0) {
+        if self.certifies() && self.gap <= self.tolerance * curve.value.abs().max(1.0) {
             self.stop = Some(Stop::Certified { gap: self.gap });
+        }
+    }
+
+    /// One quadratic step from `weights`, shortened until it improves; `None` where it does not.
+    fn step(
+        &mut self,
+        objective: &dyn Objective,
+        weights: &[f64],
+        curve: &Curve,
+        target: &[f64],
+        decrease: f64,
+    ) -> Option<(Vec<f64>, Curve)> {
+        let direction: Vec<f64> = target.iter().zip(weights).map(|(to, from)| to - from).collect();
+        let slope = num::dot(&curve.gradient, &direction);
+        let noise = NOISE * curve.value.abs();
+        // Close to the end the Hessian no longer changes: the last passes take the gradient only.
+        // Where few digits are wanted that end is near from the start.
+        let keep_hessian = self.convex && decrease < (1e3 * self.tolerance).max(1e-6) * curve.value.abs();
+        let mut length = 1.0;
+        loop {
+            let moved: Vec<f64> = if length == 1.0 {
+                target.to_vec()
+            } else {
+                weights.iter().zip(&direction).map(|(w, d)| w + length * d).collect()
+            };
+            let next = if keep_hessian {
+                let slope = objective.slope(&moved)?;
+                Curve { value: slope.value, gradient: slope.gradient, hessian: curve.hessian.clone() }
+            } else {
+                objective.curve(&moved)?
+            };
+            if next.value <= curve.value + 1e-4 * length * slope + noise {
+                // Within rounding the value cannot tell better from worse; the gap can.
+                let silent = -length * slope <= 10.0 * noise;
+                if silent && self.certifies() && self.constraints.gap(&moved, &next.gradient) >= self.gap {
+                    return None;
+                }
+                self.fresh = !keep_hessian;
+                return Some((moved, next));
+            }
+            length *= 0.5;
+            if -length * slope <= noise || length < 1e-12 {
+                return None;
+            }
         }
     }
 }
@@ -140,9 +204,14 @@ impl<'a> Solver<Seen<'a>, State> for Newton {
     }
 
     fn init(&mut self, problem: &mut Problem<Seen<'a>>, mut state: State) -> Result<(State, Option<KV>), Error> {
-        let weights = state.take_param().unwrap_or_else(|| self.constraints.equal());
-        let curve = problem.problem("curve", |seen| Ok(seen.objective.curve(&weights)))?;
-        let Some(curve) = curve else {
+        let mut weights = state.take_param().unwrap_or_else(|| self.constraints.equal());
+        let mut curve = problem.problem("curve", |seen| Ok(seen.objective.curve(&weights)))?;
+        if curve.as_ref().is_some_and(|curve| !curve.value.is_finite()) {
+            // A start from other rows may lie outside this loss's domain; equal weights never do.
+            weights = self.constraints.equal();
+            curve = problem.problem("curve", |seen| Ok(seen.objective.curve(&weights)))?;
+        }
+        let Some(curve) = curve.filter(|curve| curve.value.is_finite()) else {
             self.stop = Some(Stop::Stalled);
             return Ok((state.param(weights).cost(f64::INFINITY), None));
         };
@@ -157,49 +226,40 @@ impl<'a> Solver<Seen<'a>, State> for Newton {
             self.stop = Some(Stop::Stalled);
             return Ok((state, None));
         };
+        let n = weights.len();
         let target = quadratic_program::solve(&weights, &curve.gradient, &curve.hessian, &self.constraints);
         let direction: Vec<f64> = target.iter().zip(&weights).map(|(to, from)| to - from).collect();
         let slope = num::dot(&curve.gradient, &direction);
-        let n = weights.len();
         let bend: f64 = (0..n).map(|i| direction[i] * num::dot(&curve.hessian[i * n..(i + 1) * n], &direction)).sum();
         let decrease = -(slope + 0.5 * bend);
-        // Close to the end the Hessian no longer changes: the last passes take the gradient only.
-        let keep_hessian = self.convex && decrease < 1e-6 * curve.value.abs();
-        let mut length = 1.0;
-        for _ in 0..40 {
-            let moved: Vec<f64> = if length == 1.0 {
-                target.clone()
-            } else {
-                weights.iter().zip(&direction).map(|(w, d)| w + length * d).collect()
-            };
-            let next = problem.problem("curve", |seen| {
-                Ok(if keep_hessian {
-                    let slope = seen.objective.slope(&moved);
-                    slope.map(|s| Curve { value: s.value, gradient: s.gradient, hessian: curve.hessian.clone() })
-                } else {
-                    seen.objective.curve(&moved)
-                })
-            })?;
-            let Some(next) = next else { break };
-            // Rounding of a mean: differences below this say nothing.
-            let noise = 4e-16 * curve.value.abs();
-            if next.value <= curve.value + 1e-4 * length * slope + noise {
-                let (before, value) = (self.gap, next.value);
-                self.measure(&moved, &next);
-                let progress = value < curve.value - noise || self.gap < 0.5 * before;
-                self.without_progress = if progress { 0 } else { self.without_progress + 1 };
-                let settled = !self.convex && decrease <= 1e-13 * value.abs();
-                if self.stop.is_none() && (self.without_progress >= 3 || settled) {
-                    self.stop = Some(self.end(value, decrease));
-                }
-                self.at = Some(next);
-                return Ok((state.param(moved).cost(value), None));
+        let size = curve.value.abs();
+        let enough = (SETTLED * size).max(0.01 * self.tolerance * size.max(1.0));
+        let settled = !self.certifies() && self.fresh && decrease <= enough;
+        let step = if settled {
+            None
+        } else {
+            problem.problem("step", |seen| Ok(self.step(seen.objective, &weights, &curve, &target, decrease)))?
+        };
+        if let Some((moved, next)) = step {
+            let (before, value) = (self.gap, next.value);
+            self.measure(&moved, &next);
+            let progress = value < curve.value - NOISE * curve.value.abs() || self.gap < 0.5 * before;
+            self.without_progress = if progress { 0 } else { self.without_progress + 1 };
+            if self.stop.is_none() && self.without_progress >= 3 {
+                self.stop = Some(self.end(value, decrease));
             }
-            length *= 0.5;
+            self.at = Some(next);
+            return Ok((state.param(moved).cost(value), None));
         }
-        self.stop = Some(self.end(curve.value, decrease));
         let value = curve.value;
-        self.at = Some(curve);
+        if self.fresh {
+            self.stop = Some(if settled { Stop::Converged } else { self.end(value, decrease) });
+            self.at = Some(curve);
+        } else {
+            // A Hessian of a step before leads no further: take the one of here before giving up.
+            self.fresh = true;
+            self.at = problem.problem("curve", |seen| Ok(seen.objective.curve(&weights)))?;
+        }
         Ok((state.param(weights).cost(value), None))
     }
 }
