@@ -25,8 +25,8 @@ use std::{
 pub(crate) fn read(path: &Path, options: &ReadOptions) -> Result<(Option<String>, Vec<Raw>), StoreError> {
     let bytes = load(path)?;
     let text = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes);
-    let Survey { header, n_rows, blank } = survey(path, text)?;
-    let text = without(text, &blank);
+    let survey = survey(path, text)?;
+    let header = &survey.header;
     let id = match &options.id {
         IdSpec::FirstColumn => header.first().cloned(),
         IdSpec::Column(name) => Some(name.clone()),
@@ -38,21 +38,93 @@ pub(crate) fn read(path: &Path, options: &ReadOptions) -> Result<(Option<String>
     let mut wanted = wanted.unwrap_or_else(|| (0..header.len()).collect());
     wanted.sort_unstable();
     wanted.dedup();
-    let frame = cells(path, &text, &wanted)?;
-    if frame.height() != n_rows || frame.width() != wanted.len() {
-        let (rows, columns) = frame.shape();
-        let wanted = wanted.len();
-        let what = format!("it has {n_rows} rows of {wanted} columns, of which {rows} and {columns} can be told apart");
+    let as_text = |name: &str| id.as_deref() == Some(name) || options.text.iter().any(|text| text == name);
+    let ask: Vec<(usize, bool)> = wanted.iter().map(|&at| (at, as_text(&header[at]))).collect();
+    let columns = columns(path, text, &survey, &ask)?;
+    let raws = columns.into_iter().zip(&wanted).map(|((column, null), &at)| {
+        let cells = Cells::Typed(column, null);
+        Raw { name: survey.header[at].clone(), cells }
+    });
+    Ok((id, raws.collect()))
+}
+
+/// A column's values, and its first row without one (there the value is a placeholder).
+type Typed = (Column, Option<usize>);
+
+/// Bytes of a file that are cut into cells at a time: a table as text takes ten times the space that its values do, so
+/// only a piece of it is ever text.
+const PIECE: usize = 1 << 20;
+
+/// The columns that are asked for, by position and whether as text.
+fn columns(path: &Path, text: &[u8], survey: &Survey, ask: &[(usize, bool)]) -> Result<Vec<Typed>, StoreError> {
+    let positions: Vec<usize> = ask.iter().map(|(at, _)| *at).collect();
+    let pieces: Vec<Vec<Typed>> = survey
+        .cuts
+        .par_windows(2)
+        .map(|cut| {
+            let piece = survey.piece(text, cut[0]..cut[1]);
+            let frame = cells(path, &piece, &positions)?;
+            frame
+                .columns()
+                .iter()
+                .zip(ask)
+                .map(|(column, (_, as_text))| {
+                    let texts = column.str().map_err(|e| frame::refused(path, e))?;
+                    Ok(if *as_text { text_column(texts) } else { typed_column(texts) })
+                })
+                .collect()
+        })
+        .collect::<Result<_, StoreError>>()?;
+    let n_rows: usize = pieces.iter().map(|piece| piece.first().map_or(0, |(column, _)| column.len())).sum();
+    if n_rows != survey.n_rows || pieces.iter().any(|piece| piece.len() != ask.len()) {
+        let what = format!("it has {} rows, of which {n_rows} can be told apart", survey.n_rows);
         return Err(StoreError::corrupt(path, what));
     }
-    let as_text = |name: &str| id.as_deref() == Some(name) || options.text.iter().any(|text| text == name);
-    let raws = frame.columns().par_iter().zip(wanted).map(|(column, at)| {
-        let texts = column.str().map_err(|e| frame::refused(path, e))?;
-        let (column, null) = if as_text(&header[at]) { text_column(texts) } else { typed_column(texts) };
-        Ok(Raw { name: header[at].clone(), cells: Cells::Typed(column, null) })
-    });
-    let raws = raws.collect::<Result<_, _>>()?;
-    Ok((id, raws))
+    let mut parts: Vec<Vec<Typed>> = ask.iter().map(|_| Vec::with_capacity(pieces.len())).collect();
+    pieces.into_iter().for_each(|piece| parts.iter_mut().zip(piece).for_each(|(part, column)| part.push(column)));
+    let joined: Vec<Option<Typed>> = parts.into_iter().map(join).collect();
+    // Pieces of one column that are of no common type are text, as they were written: read once more.
+    let mixed: Vec<(usize, bool)> =
+        ask.iter().zip(&joined).filter(|(_, it)| it.is_none()).map(|((at, _), _)| (*at, true)).collect();
+    let mut again = if mixed.is_empty() { Vec::new() } else { columns(path, text, survey, &mixed)? }.into_iter();
+    Ok(joined.into_iter().filter_map(|column| column.or_else(|| again.next())).collect())
+}
+
+/// Pieces of a column one after the other; `None` where they have no common type but text.
+fn join(parts: Vec<Typed>) -> Option<Typed> {
+    let mut null = None;
+    let mut start = 0;
+    for (column, first) in &parts {
+        null = null.or(first.map(|row| start + row));
+        start += column.len();
+    }
+    let numbers = parts.iter().all(|(column, _)| matches!(column, Column::I64(_) | Column::F64(_)));
+    let mut columns = parts.into_iter().map(|(column, _)| column);
+    let mut all = columns.next()?;
+    for column in columns {
+        all = match (all, column) {
+            (Column::I64(mut a), Column::I64(b)) => {
+                a.extend(b);
+                Column::I64(a)
+            }
+            (Column::Bool(mut a), Column::Bool(b)) => {
+                a.extend(b);
+                Column::Bool(a)
+            }
+            (Column::Text(mut a), Column::Text(b)) => {
+                a.extend(b);
+                Column::Text(a)
+            }
+            // A whole number read as a float is rounded as its text would be.
+            (a, b) if numbers => {
+                let mut a = a.to_f64()?;
+                a.extend(b.to_f64()?);
+                Column::F64(a)
+            }
+            _ => return None,
+        };
+    }
+    Some((all, null))
 }
 
 /// The file's bytes, unpacked.
@@ -74,12 +146,24 @@ struct Survey {
     n_rows: usize,
     /// Bytes of the lines without anything in them.
     blank: Vec<Range<usize>>,
+    /// Where pieces of whole lines begin, and where the last one ends; the header is before the first.
+    cuts: Vec<usize>,
+}
+
+impl Survey {
+    /// The lines in `range`, between two cuts, without the blank ones.
+    fn piece<'a>(&self, text: &'a [u8], range: Range<usize>) -> Cow<'a, [u8]> {
+        let from = self.blank.partition_point(|line| line.start < range.start);
+        let to = self.blank.partition_point(|line| line.start < range.end);
+        without(text, range, &self.blank[from..to])
+    }
 }
 
 /// Counts lines and fields. Every line must have as many fields as the header: polars would fill up a line that was
 /// cut off, and take a blank one for a row.
 fn survey(path: &Path, text: &[u8]) -> Result<Survey, StoreError> {
     let mut blank = Vec::new();
+    let mut cuts: Vec<usize> = Vec::new();
     let (mut n_columns, mut n_rows, mut fields) = (0, 0, 1);
     let (mut line, mut first_line, mut line_start, mut field_start) = (1, 1, 0, 0);
     let (mut quoted, mut closed, mut header) = (false, usize::MAX - 1, text);
@@ -112,6 +196,10 @@ fn survey(path: &Path, text: &[u8]) -> Result<Survey, StoreError> {
                     return Err(StoreError::corrupt(path, what));
                 }
                 (first_line, fields, line_start, field_start) = (line, 1, at + 1, at + 1);
+                let next = text.len().min(at + 1);
+                if n_columns > 0 && cuts.last().is_none_or(|last| next - last >= PIECE) {
+                    cuts.push(next);
+                }
             }
             _ => {}
         }
@@ -128,20 +216,23 @@ fn survey(path: &Path, text: &[u8]) -> Result<Survey, StoreError> {
             return Err(StoreError::DuplicateColumn { path: path.to_owned(), column: name.clone() });
         }
     }
-    Ok(Survey { header: names, n_rows, blank })
+    if cuts.last() != Some(&text.len()) {
+        cuts.push(text.len());
+    }
+    Ok(Survey { header: names, n_rows, blank, cuts })
 }
 
-fn without<'a>(text: &'a [u8], lines: &[Range<usize>]) -> Cow<'a, [u8]> {
+fn without<'a>(text: &'a [u8], range: Range<usize>, lines: &[Range<usize>]) -> Cow<'a, [u8]> {
     if lines.is_empty() {
-        return Cow::Borrowed(text);
+        return Cow::Borrowed(&text[range]);
     }
-    let mut kept = Vec::with_capacity(text.len());
-    let mut start = 0;
+    let mut kept = Vec::with_capacity(range.len());
+    let mut start = range.start;
     for line in lines {
         kept.extend_from_slice(&text[start..line.start]);
         start = line.end;
     }
-    kept.extend_from_slice(&text[start..]);
+    kept.extend_from_slice(&text[start..range.end]);
     Cow::Owned(kept)
 }
 
@@ -178,12 +269,13 @@ fn fields_of(line: &[u8]) -> Result<Vec<String>, std::str::Utf8Error> {
     }
 }
 
-/// The cells of the columns at `wanted` (ascending) as text.
+/// The cells of the columns at `wanted` (ascending) as text, in lines without a header.
 fn cells(path: &Path, text: &[u8], wanted: &[usize]) -> Result<DataFrame, StoreError> {
     frame::guarded(path, || {
         CsvReadOptions::default()
+            .with_has_header(false)
             .with_infer_schema_length(Some(0))
-            .with_n_threads(Some(rayon::current_num_threads()))
+            .with_n_threads(Some(1))
             .with_projection(Some(Arc::new(wanted.to_vec())))
             .map_parse_options(|parse| parse.with_missing_is_null(false))
             .into_reader_with_file_handle(Cursor::new(text))
