@@ -213,6 +213,7 @@ impl From<blend_search::SearchError> for Failure {
         use blend_search::SearchError;
         match &error {
             SearchError::Bind(_) | SearchError::Outputs { .. } => Self::data(error.to_string()),
+            SearchError::Weights(_) => Self::new(5, error.to_string()),
             SearchError::Space { .. } => Self::usage(error.to_string()).hint("see `blend list spaces`"),
             SearchError::Kind { .. } => {
                 Self::usage(error.to_string()).hint("say what the model's numbers are with `output:` in its model.yaml")

@@ -19,8 +19,11 @@ pub(crate) fn text_columns(context: &Context) -> Vec<String> {
     }
 }
 
-/// Names of the target columns of a table of labels, in order.
-fn targets(context: &Context, table: &Table) -> Vec<String> {
+/// The column of a table of test labels that says which part of a leaderboard a row belongs to.
+pub(crate) const USAGE: &str = "usage";
+
+/// Names of the target columns of a table of labels, of the training or of the test rows, in order.
+fn targets(context: &Context, table: &Table, of_test: bool) -> Vec<String> {
     if let Some(decode) = &context.competition.decode {
         return vec![decode.azimuth.clone(), decode.zenith.clone()];
     }
@@ -32,7 +35,8 @@ fn targets(context: &Context, table: &Table) -> Vec<String> {
             let lent: Vec<&ColumnFile> =
                 [&competition.folds, &competition.groups, &competition.weights].into_iter().flatten().collect();
             let is_lent = |name: &String| lent.iter().any(|it| it.column == *name && it.file == table.path());
-            table.names().into_iter().filter(|name| !is_lent(name)).collect()
+            let is_usage = |name: &String| of_test && name == USAGE;
+            table.names().into_iter().filter(|name| !is_lent(name) && !is_usage(name)).collect()
         }
     }
 }
@@ -59,13 +63,13 @@ fn outside(scope: &Scope, values: &mut [f64], by: f64) {
     }
 }
 
-/// Names and labels of a table, of the kind that the metric judges.
+/// Names and labels of a table, of the kind that the metric judges. Labels of test rows have no `scope`.
 pub(crate) fn labels(
     context: &Context,
     table: &Table,
     scope: Option<&Scope>,
 ) -> Result<(Vec<String>, LabelValues), Failure> {
-    let names = targets(context, table);
+    let names = targets(context, table, scope.is_none());
     if names.is_empty() {
         return Err(Failure::data("the truth has no target columns"));
     }

@@ -184,7 +184,7 @@ fn scores(context: &Context, judged: &Judged, member: &Predictions<Oof>) -> Scor
             .iter()
             .map(|&fold| {
                 let rows: Vec<usize> = (0..inside.len()).filter(|&row| inside[row] == fold).collect();
-                let value = if rows.is_empty() { None } else { part(labels.select(&rows), &select(&natural, &rows)) };
+                let value = if rows.is_empty() { None } else { part(labels.select(&rows), &natural.select(&rows)) };
                 (fold, value)
             })
             .collect()
@@ -197,7 +197,7 @@ fn scores(context: &Context, judged: &Judged, member: &Predictions<Oof>) -> Scor
             .enumerate()
             .filter_map(|(target, name)| {
                 let labels = labels.target(target)?;
-                Some((name.clone(), part(labels, &Block::from_columns(&[natural.column(target).to_vec()]))))
+                Some((name.clone(), part(labels, &natural.output(target))))
             })
             .collect()
     } else {
@@ -208,15 +208,6 @@ fn scores(context: &Context, judged: &Judged, member: &Predictions<Oof>) -> Scor
         judge::score_blocks(&*bound, &ends(set), |block, out| member.read_natural(block, set.block(block), out))
     });
     Scores { overall, folds, targets }
-}
-
-fn select(block: &Block, rows: &[usize]) -> Block {
-    let mut out = Block::new(block.n_outputs(), rows.len());
-    for output in 0..block.n_outputs() {
-        let column = block.column(output);
-        out.column_mut(output).iter_mut().zip(rows).for_each(|(out, &row)| *out = column[row]);
-    }
-    out
 }
 
 type Pairwise = (Vec<String>, compare::Correlations, compare::Correlations);

@@ -248,7 +248,8 @@ fn known_scores(
     let order: Vec<usize> = order.into_iter().flatten().map(|row| row as usize).collect();
     let (_, values) = labels::labels(context, &table, None).map_err(|failure| failure.at(place))?;
     let all = Labels { values, weights: None }.select(&order);
-    let usage = table.texts("usage").ok().map(|texts| order.iter().map(|&row| texts[row].clone()).collect::<Vec<_>>());
+    let usage =
+        table.texts(labels::USAGE).ok().map(|texts| order.iter().map(|&row| texts[row].clone()).collect::<Vec<_>>());
     let mut parts: Vec<(String, Vec<usize>)> = vec![("all".to_owned(), (0..order.len()).collect())];
     if let Some(usage) = &usage {
         let mut kinds = usage.clone();
@@ -266,11 +267,7 @@ fn known_scores(
         .map(|(name, rows)| {
             let bound =
                 context.metric.bind(all.select(&rows)).map_err(|error| Failure::from(error).at(file.display()))?;
-            let mut block = Block::new(made.natural.n_outputs(), rows.len());
-            for output in 0..made.natural.n_outputs() {
-                let column = made.natural.column(output);
-                block.column_mut(output).iter_mut().zip(&rows).for_each(|(out, &row)| *out = column[row]);
-            }
+            let block = made.natural.select(&rows);
             if block.n_outputs() != bound.n_outputs() {
                 return Err(
                     Failure::new(failure::DATA, "the labels have other columns than the submission").at(file.display())
