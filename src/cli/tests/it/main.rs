@@ -1,0 +1,11 @@
+//! The program as a user runs it.
+
+mod bad_input;
+mod commands;
+mod demo;
+mod digits;
+mod graphs;
+mod house;
+mod pools;
+mod support;
+mod toy;
