@@ -1,0 +1,26 @@
+#!/bin/sh
+# The winners' weight search, ours and the peers side by side: makes an environment and the problem under .bench/, runs
+# all, prints tables. About ten minutes on two cores.
+set -eu
+blend=$1
+python=$2
+here=$(dirname "$0")/bench
+room=.bench
+
+# Installed anew only when the pins change.
+if ! cmp -s "$here/requirements.txt" "$room/installed.txt"; then
+    echo "installing the peers into $room/venv" >&2
+    "$python" -m venv "$room/venv"
+    "$room/venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$here/requirements.txt"
+    cp "$here/requirements.txt" "$room/installed.txt"
+fi
+
+# How long one pass over the data takes is measured from inside, by an example; without it two lines are missing.
+example=
+if [ -f src/search/examples/moa_shape.rs ] && cargo build --quiet --locked -p blend-search --example moa_shape; then
+    example=$(dirname "$blend")/examples/moa_shape
+fi
+
+echo "making the problem in $room/models/moa" >&2
+"$room/venv/bin/python" "$here/problem.py" "$blend" "$room"
+"$room/venv/bin/python" "$here/bench.py" "$blend" "$room" ${example:+"$example"}
