@@ -34,9 +34,8 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
 #[test]
 fn rooms_depend_in_one_direction() {
     let all = dependencies();
-    let ours = |room: &str| -> BTreeSet<String> {
-        all[room].iter().filter(|name| all.contains_key(*name)).cloned().collect()
-    };
+    let ours =
+        |room: &str| -> BTreeSet<String> { all[room].iter().filter(|name| all.contains_key(*name)).cloned().collect() };
     assert!(ours("blend-core").is_empty());
     for room in ["blend-search", "blend-store", "blend-infer", "blend-record"] {
         assert_eq!(ours(room), BTreeSet::from(["blend-core".to_owned()]), "{room}");
