@@ -3,7 +3,7 @@ BLEND := target/debug/blend
 CARGO := cargo
 PYTHON := python3
 
-.PHONY: help build runtime demo test quick lint doc bench notebooks clean
+.PHONY: help build runtime tested-runtime demo test quick lint doc bench notebooks clean
 
 help: ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -18,8 +18,13 @@ runtime: build ## ONNX Runtime into .ort/, where it can be had
 demo: runtime ## real models predicted, audited, blended, submitted and verified
 	@sh scripts/demo.sh $(BLEND)
 
-test: lint doc runtime ## everything that must hold
+test: lint doc tested-runtime ## everything that must hold
 	$(CARGO) test --workspace --locked
+
+# The tests' own build makes the program too: one build of the libraries, not two.
+tested-runtime:
+	$(CARGO) test --workspace --locked --no-run
+	@$(BLEND) runtime install --python $(PYTHON) || echo "no ONNX Runtime: the embedded engine takes its place"
 
 quick: ## the rooms where one thinks: core and search
 	$(CARGO) test --locked -p blend-core -p blend-search

@@ -6,7 +6,8 @@ start=$(date +%s)
 step() { printf '\n\033[1m$ %s %s\033[0m\n' "$blend" "$*"; "$blend" "$@"; }
 
 step doctor
-step predict
+# Without ONNX Runtime the embedded engine refuses one model (exit 4) and runs the six others; the demo goes on with them.
+step predict || [ $? -eq 4 ]
 step audit
 step search --target cv
 # The demo's test labels were held back from the models and the search; a real contest tells them never or afterwards.

@@ -6,7 +6,7 @@ use crate::{
     labels,
 };
 use blend_core::{
-    BLOCK_ROWS, Fingerprint, Folds, RowIndex, RowSet, Scope, Truth,
+    Fingerprint, Folds, RowIndex, RowSet, Scope, Truth,
     manifest::ColumnFile,
     metric::{self, Metric},
     space::SpaceName,
@@ -76,7 +76,7 @@ impl Context {
         let absent = !path.exists();
         Table::read(path, &options).map_err(|error| {
             let failure = Failure::from(error).at(path.display());
-            if absent { failure.hint(format!("it is named by {named_by}")) } else { failure }
+            if absent { failure.hint_instead(format!("it is named by {named_by}")) } else { failure }
         })
     }
 
@@ -112,7 +112,8 @@ impl Context {
                 numbers[row],
                 rows.id(row)
             ))
-            .at(file.file.display()));
+            .at(file.file.display())
+            .hint(failure::FOLD_LABELS));
         }
         let labels = numbers.into_iter().map(|label| label as i64).collect();
         Folds::new(rows.clone(), labels).map_err(|error| Failure::from(error).at(file.file.display()))
@@ -183,9 +184,10 @@ fn positions(rows: &RowIndex, table: &Table, path: &Path) -> Result<Vec<u32>, Fa
         return Ok(found.into_iter().flatten().collect());
     }
     let first = found.iter().position(Option::is_none).map_or_else(String::new, |row| rows.id(row).into_owned());
-    Err(Failure::data("a table does not cover the rows of the truth")
+    Err(Failure::data("a table does not cover the rows that it is needed for")
         .at(path.display())
-        .details(format!("{} rows wanted: {missing} ids missing (first `{first}`)", rows.len())))
+        .details(format!("{} rows wanted: {missing} ids missing (first `{first}`)", rows.len()))
+        .hint("add those ids where the table was made"))
 }
 
 /// Texts to numbers in order of first appearance.
@@ -202,12 +204,14 @@ fn numbered(texts: &[String]) -> Vec<u32> {
 
 /// The fingerprint of a file's bytes.
 pub(crate) fn file_fingerprint(path: &Path) -> Result<Fingerprint, Failure> {
-    fingerprint_of_file(path)
-        .map_err(|error| Failure::new(failure::MACHINE, format!("cannot read the file: {error}")).at(path.display()))
+    fingerprint_of_file(path).map_err(|error| {
+        Failure::new(failure::MACHINE, format!("cannot read the file: {error}"))
+            .at(path.display())
+            .hint("check that it is there and that this user may read it")
+    })
 }
 
 /// Ends of the blocks of `set` in its own numbering.
 pub(crate) fn ends(set: &RowSet) -> Vec<usize> {
-    debug_assert!(BLOCK_ROWS > 0);
     (0..set.n_blocks()).map(|block| set.offset(block) + set.block(block).len()).collect()
 }

@@ -15,7 +15,7 @@ pub(crate) struct Failure {
     /// The numbers behind it.
     pub(crate) details: Option<String>,
     /// The lines of a YAML file with a caret.
-    pub(crate) snippet: Option<String>,
+    pub(crate) snippet: Option<Box<str>>,
     /// What to do next.
     pub(crate) hint: Option<String>,
 }
@@ -26,6 +26,8 @@ pub(crate) const USAGE: u8 = 2;
 pub(crate) const DATA: u8 = 3;
 /// Exit code of a machine that refused.
 pub(crate) const MACHINE: u8 = 4;
+/// What a fold map holds.
+pub(crate) const FOLD_LABELS: &str = "labels of folds are whole numbers from 0 on; -1 marks a row that only trains";
 
 impl Failure {
     pub(crate) fn new(exit: u8, message: impl Into<String>) -> Self {
@@ -55,6 +57,12 @@ impl Failure {
         self
     }
 
+    /// A better hint than the one that is there: who calls knows what the file is for.
+    pub(crate) fn hint_instead(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
     /// Puts the error in a context: `message` says what could not be done, the error why.
     pub(crate) fn because(mut self, message: impl Into<String>) -> Self {
         let cause = std::mem::replace(&mut self.message, message.into());
@@ -67,7 +75,7 @@ impl Failure {
             message: with_sources(fault),
             place: fault.place(),
             details: None,
-            snippet: fault.snippet(),
+            snippet: fault.snippet().map(String::into_boxed_str),
             hint: fault.hint(),
         }
     }
@@ -129,27 +137,13 @@ fn infer_exit(kind: blend_infer::Kind) -> u8 {
 
 impl From<blend_infer::InferError> for Failure {
     fn from(error: blend_infer::InferError) -> Self {
-        let failure = Self::new(infer_exit(error.kind()), with_sources(&error));
-        if error.wants_onnx_runtime() {
-            failure.hint("fetch ONNX Runtime with `blend runtime install`")
-        } else {
-            failure
-        }
+        Self { hint: crate::hints::infer(&error), ..Self::new(infer_exit(error.kind()), with_sources(&error)) }
     }
 }
 
 impl From<blend_infer::RuntimeError> for Failure {
     fn from(error: blend_infer::RuntimeError) -> Self {
-        let hint = match &error {
-            blend_infer::RuntimeError::Named { .. } => {
-                "name another library, or none: then the places that `blend doctor` lists are searched"
-            }
-            blend_infer::RuntimeError::NotFound { .. } => "fetch it with `blend runtime install`",
-            blend_infer::RuntimeError::Device { .. } => {
-                "see `blend doctor`; `blend runtime install --gpu` fetches the CUDA build, `--device auto` may use the CPU"
-            }
-        };
-        Self::new(infer_exit(error.kind()), with_sources(&error)).hint(hint)
+        Self::new(infer_exit(error.kind()), with_sources(&error)).hint(crate::hints::runtime(&error))
     }
 }
 
@@ -162,7 +156,7 @@ impl From<blend_infer::install::InstallError> for Failure {
 
 impl From<blend_core::id::NameError> for Failure {
     fn from(error: blend_core::id::NameError) -> Self {
-        Self::usage(error.to_string())
+        Self::usage(error.to_string()).hint("it also names a folder or a file: choose another")
     }
 }
 
@@ -174,13 +168,13 @@ impl From<blend_core::metric::BindError> for Failure {
 
 impl From<blend_core::truth::TruthError> for Failure {
     fn from(error: blend_core::truth::TruthError) -> Self {
-        Self::data(error.to_string())
+        Self::data(error.to_string()).hint("correct the truth, or leave rows out with `scope` in competition.yaml")
     }
 }
 
 impl From<blend_core::folds::FoldsError> for Failure {
     fn from(error: blend_core::folds::FoldsError) -> Self {
-        Self::data(error.to_string())
+        Self::data(error.to_string()).hint(FOLD_LABELS)
     }
 }
 
@@ -189,7 +183,7 @@ impl From<blend_core::blend::BlendError> for Failure {
         use blend_core::blend::BlendError;
         match error {
             BlendError::SameOutputs(..) => Self::data(error.to_string()).hint("leave one of the two out"),
-            _ => Self::usage(error.to_string()),
+            _ => Self::usage(error.to_string()).hint("correct the recipe's members"),
         }
     }
 }
@@ -203,7 +197,7 @@ impl From<blend_core::prediction::MatrixError> for Failure {
             MatrixError::Same(..) => {
                 Self::data(error.to_string()).hint("one file used as two members: leave one out with `--members`")
             }
-            _ => Self::data(error.to_string()),
+            _ => Self::data(error.to_string()).hint("`blend audit` lists what is wrong with each of them"),
         }
     }
 }
@@ -212,13 +206,21 @@ impl From<blend_search::SearchError> for Failure {
     fn from(error: blend_search::SearchError) -> Self {
         use blend_search::SearchError;
         match &error {
-            SearchError::Bind(_) | SearchError::Outputs { .. } => Self::data(error.to_string()),
+            SearchError::Bind(_) => {
+                Self::data(error.to_string()).hint("see `blend list metrics` for what each metric judges")
+            }
+            SearchError::Outputs { .. } => {
+                Self::data(error.to_string()).hint("`blend audit` lists what is wrong with each of them")
+            }
+            SearchError::OnePart => Self::usage(error.to_string())
+                .hint("name `folds:` in competition.yaml, or leave nested scores out with `--no-nested`"),
             SearchError::Weights(_) => Self::new(5, error.to_string()),
             SearchError::Space { .. } => Self::usage(error.to_string()).hint("see `blend list spaces`"),
             SearchError::Kind { .. } => {
                 Self::usage(error.to_string()).hint("say what the model's numbers are with `output:` in its model.yaml")
             }
-            _ => Self::usage(error.to_string()),
+            _ => Self::usage(error.to_string())
+                .hint("see `blend list solvers`; without `--solver` one that fits is taken"),
         }
     }
 }
@@ -245,6 +247,7 @@ pub(crate) fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'
     let failure = Failure::usage(format!("no {what} is called `{name}`"));
     match blend_record::nearest(name, known.iter().copied()) {
         Some(near) => failure.hint(format!("did you mean `{near}`? There are {}", known.join(", "))),
+        None if known.is_empty() => failure.hint("there is none yet"),
         None => failure.hint(format!("there are {}", known.join(", "))),
     }
 }

@@ -71,7 +71,8 @@ pub(crate) fn labels(
 ) -> Result<(Vec<String>, LabelValues), Failure> {
     let names = targets(context, table, scope.is_none());
     if names.is_empty() {
-        return Err(Failure::data("the truth has no target columns"));
+        return Err(Failure::data("the truth has no target columns")
+            .hint("name them with `targets: [a, b]` in competition.yaml"));
     }
     let number = |name: &String| -> Result<Vec<f64>, Failure> {
         let mut values = table.numbers(name)?;

@@ -4,6 +4,7 @@
 mod args;
 mod context;
 mod failure;
+mod hints;
 mod labels;
 mod outputs;
 mod report;
@@ -28,6 +29,10 @@ fn main() -> ExitCode {
             let code = if error.use_stderr() { 2 } else { 0 };
             // A reader that has gone away is no error of ours.
             let _ = error.print();
+            // Who asked for JSON gets the error in it, too: the arguments were not understood, so they are searched.
+            if code != 0 && std::env::args_os().any(|argument| argument == "--json") {
+                report::usage_as_json(&error.to_string());
+            }
             return ExitCode::from(code);
         }
     };

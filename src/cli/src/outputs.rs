@@ -8,6 +8,7 @@ use blend_core::{
     BlockSource, ModelId, Oof, PredictionMatrix, Predictions, RowIndex, RowSet, Split, Test,
     manifest::{Average, Manifest, Precision},
     output::Encoding,
+    prediction::MatrixError,
     source::OwnedBlocks,
 };
 use blend_record::manifest;
@@ -76,7 +77,8 @@ fn explain<S: Split>(context: &Context, model: &ModelId, path: &Path, failure: F
     } else {
         format!("make it with `blend predict {model}` or `blend import {model} --{} FILE`", S::NAME)
     };
-    failure.at(context.show(path)).because(format!("the {} outputs of `{model}` cannot be used", S::NAME)).hint(hint)
+    let message = format!("the {} outputs of `{model}` cannot be used", S::NAME);
+    failure.at(context.show(path)).because(message).hint_instead(hint)
 }
 
 /// Values in another order of rows or columns, copied; in the stored order, shared.
@@ -150,9 +152,7 @@ pub(crate) fn oof_matrix(
     columns: &Arc<[String]>,
 ) -> Result<PredictionMatrix<Oof>, Failure> {
     let rows = judged.truth.rows();
-    let members: Result<Vec<Predictions<Oof>>, Failure> =
-        models.par_iter().map(|model| predictions(context, model, rows, columns, &judged.scope.rows)).collect();
-    Ok(PredictionMatrix::new(members?)?)
+    all(context, rows, models, columns, &judged.scope.rows)
 }
 
 /// The members' test predictions in the order of `rows`.
@@ -162,10 +162,33 @@ pub(crate) fn test_matrix(
     models: &[ModelId],
     columns: &Arc<[String]>,
 ) -> Result<PredictionMatrix<Test>, Failure> {
-    let counts = RowSet::all(rows.len());
-    let members: Result<Vec<Predictions<Test>>, Failure> =
-        models.par_iter().map(|model| predictions(context, model, rows, columns, &counts)).collect();
-    Ok(PredictionMatrix::new(members?)?)
+    all(context, rows, models, columns, &RowSet::all(rows.len()))
+}
+
+/// The predictions of `models`, read side by side; of several faults, the first model's is told, on any machine.
+fn all<S: Split>(
+    context: &Context,
+    rows: &RowIndex,
+    models: &[ModelId],
+    columns: &Arc<[String]>,
+    counts: &RowSet,
+) -> Result<PredictionMatrix<S>, Failure> {
+    let members: Vec<Result<Predictions<S>, Failure>> =
+        models.par_iter().map(|model| predictions(context, model, rows, columns, counts)).collect();
+    let members = members.into_iter().collect::<Result<Vec<_>, _>>()?;
+    PredictionMatrix::new(members).map_err(|error| unfit::<S>(context, error))
+}
+
+/// Members that cannot stand beside each other, at the file of the second of them.
+fn unfit<S: Split>(context: &Context, error: MatrixError) -> Failure {
+    let id = &context.competition.id;
+    let place = match &error {
+        MatrixError::Empty => context.workspace.competition_folder(id),
+        MatrixError::Rows(_, model) | MatrixError::Columns(_, model) | MatrixError::Same(_, model, _) => {
+            file::<S>(context, model)
+        }
+    };
+    Failure::from(error).at(context.show(&place))
 }
 
 /// Models that are named, or all of the competition that `has` accepts.
@@ -182,7 +205,9 @@ pub(crate) fn chosen(
     for name in named {
         let model = context.workspace.model(id, name)?;
         if models.contains(&model) {
-            return Err(Failure::usage(format!("model `{model}` is named twice")));
+            return Err(Failure::usage(format!("model `{model}` is named twice"))
+                .at(context.show(&context.workspace.model_folder(id, &model)))
+                .hint("name it once"));
         }
         models.push(model);
     }

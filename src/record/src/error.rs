@@ -149,7 +149,8 @@ impl Fault for DocumentError {
             Self::Yaml(fault) => Some(fault.form.clone()),
             Self::Absent { named_by: Some(place), .. } => Some(format!("it is named by {place}")),
             Self::Publish(error) => error.hint(),
-            _ => None,
+            Self::Absent { named_by: None, .. } => Some("check its name and its folder".into()),
+            Self::Read { .. } => Some("check that it is a file that this user may read".into()),
         }
     }
 }

@@ -33,6 +33,10 @@ impl Fault for PublishError {
         match self.source.kind() {
             io::ErrorKind::PermissionDenied => Some("give this user the right to write there".into()),
             io::ErrorKind::StorageFull => Some("free some space; what stood there before is untouched".into()),
+            io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+                Some("a file stands where a folder is wanted: move it away".into())
+            }
+            io::ErrorKind::IsADirectory => Some("a folder stands where a file is wanted: move it away".into()),
             _ => None,
         }
     }

@@ -54,6 +54,8 @@ pub enum WorkspaceError {
         name: String,
         /// What there is.
         known: Vec<String>,
+        /// Where it was looked for, from the root.
+        folder: String,
     },
     /// A text that cannot be a name.
     #[error(transparent)]
@@ -75,7 +77,9 @@ impl Fault for WorkspaceError {
         match self {
             Self::NotFound { from: path } | Self::NoCompetition { root: path } => Some(path.display().to_string()),
             Self::Document(error) => error.place(),
-            _ => None,
+            Self::Ambiguous { .. } | Self::TwoDefaults { .. } => Some("models".into()),
+            Self::Unknown { folder, .. } => Some(folder.clone()),
+            Self::Name(_) => None,
         }
     }
 
@@ -94,7 +98,7 @@ impl Fault for WorkspaceError {
             Self::TwoDefaults { .. } => "leave it in one of them, or pick one with `-c NAME`".into(),
             Self::Unknown { known, .. } if known.is_empty() => "there is none yet".into(),
             Self::Unknown { known, .. } => format!("there are: {}", known.join(", ")),
-            Self::Name(_) => return None,
+            Self::Name(_) => "it also names a folder or a file: choose another".into(),
             Self::Document(error) => return error.hint(),
         })
     }
@@ -229,7 +233,12 @@ impl Workspace {
         if let Some(name) = name {
             return match known.iter().find(|id| id.as_str() == name) {
                 Some(id) => Ok(Competition::read(self, id)?),
-                None => Err(WorkspaceError::Unknown { what: "competition", name: name.into(), known: texts() }),
+                None => Err(WorkspaceError::Unknown {
+                    what: "competition",
+                    name: name.into(),
+                    known: texts(),
+                    folder: "models".into(),
+                }),
             };
         }
         match &known[..] {
@@ -270,12 +279,12 @@ impl Workspace {
 
     /// The model called `name`, which must be there.
     pub fn model(&self, competition: &CompetitionId, name: &str) -> Result<ModelId, WorkspaceError> {
-        one_of("model", name, &self.models(competition)?)
+        one_of("model", name, &self.models(competition)?, format!("models/{competition}"))
     }
 
     /// The blend called `name`, which must have a recipe.
     pub fn blend(&self, competition: &CompetitionId, name: &str) -> Result<BlendName, WorkspaceError> {
-        one_of("blend", name, &self.blends(competition)?)
+        one_of("blend", name, &self.blends(competition)?, format!("blends/{competition}"))
     }
 
     /// The file that `written` in the YAML file `yaml` means: relative to that file's folder, inside the workspace
@@ -383,10 +392,12 @@ fn one_of<T: Clone + ToString + FromStr<Err = NameError>>(
     what: &'static str,
     name: &str,
     known: &[T],
+    folder: String,
 ) -> Result<T, WorkspaceError> {
     known.iter().find(|it| it.to_string() == name).cloned().ok_or_else(|| WorkspaceError::Unknown {
         what,
         name: name.into(),
         known: known.iter().map(ToString::to_string).collect(),
+        folder,
     })
 }

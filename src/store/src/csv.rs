@@ -51,6 +51,31 @@ pub(crate) fn read(path: &Path, options: &ReadOptions) -> Result<(Option<String>
 /// A column's values, and its first row without one (there the value is a placeholder).
 type Typed = (Column, Option<usize>);
 
+/// A piece of a column, as small as it can wait for the others: labels are mostly zeros and ones.
+enum Part {
+    Small(Vec<i8>),
+    Column(Column),
+}
+
+impl Part {
+    fn len(&self) -> usize {
+        match self {
+            Self::Small(values) => values.len(),
+            Self::Column(column) => column.len(),
+        }
+    }
+
+    fn widen(self) -> Column {
+        match self {
+            Self::Small(values) => Column::I64(values.into_iter().map(i64::from).collect()),
+            Self::Column(column) => column,
+        }
+    }
+}
+
+/// A piece of a column, and its first row without a value.
+type Piece = (Part, Option<usize>);
+
 /// Bytes of a file that are cut into cells at a time: a table as text takes ten times the space that its values do, so
 /// only a piece of it is ever text.
 const PIECE: usize = 1 << 20;
@@ -58,7 +83,7 @@ const PIECE: usize = 1 << 20;
 /// The columns that are asked for, by position and whether as text.
 fn columns(path: &Path, text: &[u8], survey: &Survey, ask: &[(usize, bool)]) -> Result<Vec<Typed>, StoreError> {
     let positions: Vec<usize> = ask.iter().map(|(at, _)| *at).collect();
-    let pieces: Vec<Vec<Typed>> = survey
+    let pieces: Vec<Vec<Piece>> = survey
         .cuts
         .par_windows(2)
         .map(|cut| {
@@ -80,7 +105,7 @@ fn columns(path: &Path, text: &[u8], survey: &Survey, ask: &[(usize, bool)]) -> 
         let what = format!("it has {} rows, of which {n_rows} can be told apart", survey.n_rows);
         return Err(StoreError::corrupt(path, what));
     }
-    let mut parts: Vec<Vec<Typed>> = ask.iter().map(|_| Vec::with_capacity(pieces.len())).collect();
+    let mut parts: Vec<Vec<Piece>> = ask.iter().map(|_| Vec::with_capacity(pieces.len())).collect();
     pieces.into_iter().for_each(|piece| parts.iter_mut().zip(piece).for_each(|(part, column)| part.push(column)));
     let joined: Vec<Option<Typed>> = parts.into_iter().map(join).collect();
     // Pieces of one column that are of no common type are text, as they were written: read once more.
@@ -91,38 +116,32 @@ fn columns(path: &Path, text: &[u8], survey: &Survey, ask: &[(usize, bool)]) -> 
 }
 
 /// Pieces of a column one after the other; `None` where they have no common type but text.
-fn join(parts: Vec<Typed>) -> Option<Typed> {
-    let mut null = None;
-    let mut start = 0;
-    for (column, first) in &parts {
-        null = null.or(first.map(|row| start + row));
-        start += column.len();
+fn join(parts: Vec<Piece>) -> Option<Typed> {
+    let (mut null, mut n_rows) = (None, 0);
+    for (part, first) in &parts {
+        null = null.or(first.map(|row| n_rows + row));
+        n_rows += part.len();
     }
-    let numbers = parts.iter().all(|(column, _)| matches!(column, Column::I64(_) | Column::F64(_)));
-    let mut columns = parts.into_iter().map(|(column, _)| column);
-    let mut all = columns.next()?;
-    for column in columns {
-        all = match (all, column) {
-            (Column::I64(mut a), Column::I64(b)) => {
-                a.extend(b);
-                Column::I64(a)
-            }
-            (Column::Bool(mut a), Column::Bool(b)) => {
-                a.extend(b);
-                Column::Bool(a)
-            }
-            (Column::Text(mut a), Column::Text(b)) => {
-                a.extend(b);
-                Column::Text(a)
-            }
+    let whole = |part: &Part| matches!(part, Part::Small(_) | Part::Column(Column::I64(_)));
+    let float = |part: &Part| matches!(part, Part::Column(Column::F64(_)));
+    let mut all = if parts.iter().all(|(part, _)| whole(part)) {
+        Column::I64(Vec::with_capacity(n_rows))
+    } else if parts.iter().all(|(part, _)| whole(part) || float(part)) {
+        Column::F64(Vec::with_capacity(n_rows))
+    } else if parts.iter().all(|(part, _)| matches!(part, Part::Column(Column::Bool(_)))) {
+        Column::Bool(Vec::with_capacity(n_rows))
+    } else {
+        Column::Text(Vec::with_capacity(n_rows))
+    };
+    for (part, _) in parts {
+        match (&mut all, part.widen()) {
+            (Column::I64(all), Column::I64(more)) => all.extend(more),
             // A whole number read as a float is rounded as its text would be.
-            (a, b) if numbers => {
-                let mut a = a.to_f64()?;
-                a.extend(b.to_f64()?);
-                Column::F64(a)
-            }
+            (Column::F64(all), more) => all.extend(more.to_f64()?),
+            (Column::Bool(all), Column::Bool(more)) => all.extend(more),
+            (Column::Text(all), Column::Text(more)) => all.extend(more),
             _ => return None,
-        };
+        }
     }
     Some((all, null))
 }
@@ -284,23 +303,26 @@ fn cells(path: &Path, text: &[u8], wanted: &[usize]) -> Result<DataFrame, StoreE
 }
 
 /// A column as it is written; an empty cell is missing.
-fn text_column(texts: &StringChunked) -> (Column, Option<usize>) {
+fn text_column(texts: &StringChunked) -> Piece {
     let values: Vec<String> = texts.iter().map(|text| text.unwrap_or_default().to_owned()).collect();
     let null = values.iter().position(String::is_empty);
-    (Column::Text(values), null)
+    (Part::Column(Column::Text(values)), null)
 }
 
 /// The narrowest type that holds every cell: whole numbers, floats (a missing one is NaN), booleans, text.
-fn typed_column(texts: &StringChunked) -> (Column, Option<usize>) {
+fn typed_column(texts: &StringChunked) -> Piece {
     let cells = || texts.iter().map(Option::unwrap_or_default);
+    if let Some(values) = all(cells(), |text| text.trim().parse::<i8>().ok()) {
+        return (Part::Small(values), None);
+    }
     if let Some(values) = all(cells(), |text| text.trim().parse::<i64>().ok()) {
-        return (Column::I64(values), None);
+        return (Part::Column(Column::I64(values)), None);
     }
     if let Some(values) = all(cells(), number) {
-        return (Column::F64(values), None);
+        return (Part::Column(Column::F64(values)), None);
     }
     match all(cells(), boolean) {
-        Some(values) => (Column::Bool(values), None),
+        Some(values) => (Part::Column(Column::Bool(values)), None),
         None => text_column(texts),
     }
 }
@@ -334,6 +356,35 @@ fn boolean(text: &str) -> Option<bool> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn pieces_find_their_common_type() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("long.csv");
+        // Several pieces; the last line decides the type of each column.
+        let mut text = String::from("id,whole,float,mixed,flag,note\n");
+        let n_rows = 60_000;
+        for row in 0..n_rows {
+            let last = row + 1 == n_rows;
+            let (float, mixed) = if last { ("0.5", "007x") } else { ("9007199254740993", "007") };
+            text += &format!("r{row},{},{float},{mixed},true,\"a,\n{row}\"\n", if last { 300 } else { 1 });
+            if row % 10_000 == 0 {
+                text.push('\n');
+            }
+        }
+        assert!(text.len() > 2 * PIECE);
+        std::fs::write(&path, text).unwrap();
+        let (_, raws) = read(&path, &ReadOptions::default()).unwrap();
+        let column = |at: usize| match &raws[at].cells {
+            Cells::Typed(column, null) => (column, null),
+            Cells::Other(other) => panic!("{other}"),
+        };
+        assert!(matches!(column(1), (Column::I64(v), None) if v.len() == n_rows && v[n_rows - 1] == 300));
+        assert!(matches!(column(2), (Column::F64(v), None) if v[0] == 9_007_199_254_740_992.0 && v[n_rows - 1] == 0.5));
+        assert!(matches!(column(3), (Column::Text(v), None) if v[0] == "007" && v[n_rows - 1] == "007x"));
+        assert!(matches!(column(4), (Column::Bool(v), None) if v.len() == n_rows));
+        assert!(matches!(column(5), (Column::Text(v), None) if v[59_999] == "a,\n59999"));
+    }
 
     #[test]
     fn numbers_are_exact() {

@@ -111,7 +111,7 @@ pub enum StoreError {
         text: String,
     },
     /// A finite number too large for the stored type.
-    #[error("column `{column}` of `{}` holds {value} in row {row}, too large for f32", path.display())]
+    #[error("column `{column}` of `{}` holds {value:?} in row {row}, too large for f32", path.display())]
     Overflow {
         /// The file.
         path: PathBuf,
@@ -303,6 +303,39 @@ impl StoreError {
                 "known are .csv, .csv.gz, .parquet, .feather, .arrow, .ipc, .npy and .npz".to_owned()
             }
             Self::Changed { .. } => "import or predict it again".to_owned(),
+            other => other.plain_hint()?.to_owned(),
+        })
+    }
+
+    /// The next steps that need no detail.
+    fn plain_hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Io { source, .. } => match source.kind() {
+                io::ErrorKind::NotFound => "check the path; a relative one begins at the current folder",
+                io::ErrorKind::PermissionDenied => "give this user the right to read and write there",
+                io::ErrorKind::IsADirectory => "name a file in it",
+                io::ErrorKind::StorageFull => "free some space; what stood there before is untouched",
+                _ => return None,
+            },
+            Self::Empty { .. } | Self::NoRows { .. } => "write it again where it was made, with its rows",
+            Self::Corrupt { .. } | Self::Truncated { .. } => {
+                "copy it again or write it again where it was made; it may have been cut short on its way"
+            }
+            Self::Null { .. } | Self::NullId { .. } => "fill it in where the file was made",
+            Self::NotNumber { .. } => "correct it where the file was made",
+            Self::Overflow { .. } => "check the scale of the numbers, or store them as f64",
+            Self::ColumnType { .. } => "convert the column where the file was made",
+            Self::DuplicateColumn { .. } => "rename one of the two",
+            Self::Ids { .. } => {
+                "every row needs an id of its own: drop the row that stands twice, or name its id apart"
+            }
+            Self::Align { .. } => "both need the same ids, each once",
+            Self::Overlap { .. } => "a row belongs to one file only: drop it from the other",
+            Self::RowCount { .. } => "write one row for each id, in their order",
+            Self::ColumnCount { .. } => "write one column for each output",
+            Self::FormatVersion { .. } => "import or predict it again, or use the version that wrote it",
+            Self::AmbiguousArray { .. } => "save the one that is meant to a file of its own",
+            Self::Latched { .. } => "check the disk that the outputs are read from",
             _ => return None,
         })
     }

@@ -143,6 +143,23 @@ impl Screen {
     }
 }
 
+/// An error of the command line as JSON on standard output; its words are already on standard error.
+pub(crate) fn usage_as_json(text: &str) {
+    let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    let object = json!({
+        "schema_version": SCHEMA_VERSION,
+        "error": {
+            "exit_code": crate::failure::USAGE,
+            "message": message,
+            "place": "command line",
+            "details": null,
+            "hint": "try `--help`",
+        }
+    });
+    // A reader that has gone away is no error of ours.
+    let _ = writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&object).unwrap_or_default());
+}
+
 /// A number of the metric's unit, to the digits that a person compares.
 pub(crate) fn score(value: f64) -> String {
     let digits = if value.abs() >= 100.0 { 4 } else { 6 };

@@ -31,9 +31,15 @@ pub(crate) fn run(arguments: &Arguments, it: &Audit, screen: &Screen) -> Result<
     let models = outputs::chosen(&context, &it.models, |_| true)?;
     if models.is_empty() {
         return Err(Failure::usage(format!("`{}` has no models yet", context.competition.id))
+            .at(context.show(&context.workspace.competition_folder(&context.competition.id)))
             .hint("`blend predict` or `blend import MODEL --oof FILE`"));
     }
     let judged = if context.competition.truth.is_some() { Some(context.judged()?) } else { None };
+    if let (Some(judged), Some(path)) = (&judged, &context.competition.truth) {
+        // A truth that the metric cannot judge is said once, not as a table without scores.
+        let bound = context.metric.bind(judged.truth.on(&judged.scope.rows));
+        bound.map_err(|error| Failure::from(error).at(context.show(path)))?;
+    }
     let sample = context.sample()?;
     let names = labels::output_names(
         &context,

@@ -13,7 +13,7 @@ use blend_core::{
     output::{Encoding, Frame, OUTPUT_KINDS, Transform},
 };
 use blend_record::{RunKind, RunRecord, manifest};
-use blend_store::{IdSpec, ReadOptions, Table, Width, align, concat_parts, feather};
+use blend_store::{IdSpec, ReadOptions, StoreError, Table, Width, align, concat_parts, feather};
 use serde_json::json;
 use std::{
     collections::BTreeMap,
@@ -30,7 +30,7 @@ struct Ready {
 
 pub(crate) fn run(arguments: &Arguments, it: &Import, screen: &Screen) -> Result<bool, Failure> {
     let context = Context::open(arguments)?;
-    let model = ModelId::new(&it.model)?;
+    let model = ModelId::new(&it.model).map_err(|error| Failure::from(error).at(format!("model `{}`", it.model)))?;
     let id = context.competition.id.clone();
     let known = outputs::manifest_of(&context, &model)?;
     if !known.stages.is_empty() && !it.force {
@@ -56,6 +56,7 @@ pub(crate) fn run(arguments: &Arguments, it: &Import, screen: &Screen) -> Result
         let judged = judged.as_ref().ok_or_else(|| {
             Failure::usage(format!("competition `{id}` names no truth to align OOF predictions with"))
                 .at(context.competition.file.display())
+                .hint("add `truth: FILE`, or import test predictions alone with `--test`")
         })?;
         let ready = read(&context, it, &it.oof, Some(judged.truth.rows()), names.as_deref())?;
         check::<Oof>(&model, &ready, encoding, &judged.scope.rows, &it.oof[0])?;
@@ -106,19 +107,26 @@ fn encoding(it: &Import, known: &Manifest) -> Result<Encoding, Failure> {
     if let Some(name) = &it.output {
         encoding.kind = name
             .parse::<OutputKind>()
-            .map_err(|()| crate::failure::unknown("output kind", name, OUTPUT_KINDS.iter().map(|(name, _)| *name)))?;
+            .map_err(|()| crate::failure::unknown("output kind", name, OUTPUT_KINDS.iter().map(|(name, _)| *name)))
+            .map_err(|failure| failure.at(format!("--output {name}")))?;
     }
     encoding.transform = match it.transform.as_deref() {
         None => encoding.transform,
         Some("exp") => Some(Transform::Exp),
         Some("expm1") => Some(Transform::Expm1),
-        Some(other) => return Err(crate::failure::unknown("transform", other, ["exp", "expm1"].into_iter())),
+        Some(other) => {
+            let known = ["exp", "expm1"].into_iter();
+            return Err(crate::failure::unknown("transform", other, known).at(format!("--transform {other}")));
+        }
     };
     encoding.frame = match it.frame.as_deref() {
         None => encoding.frame,
         Some("xyz") => Frame::Xyz,
         Some("yxz") => Frame::Yxz,
-        Some(other) => return Err(crate::failure::unknown("frame", other, ["xyz", "yxz"].into_iter())),
+        Some(other) => {
+            let known = ["xyz", "yxz"].into_iter();
+            return Err(crate::failure::unknown("frame", other, known).at(format!("--frame {other}")));
+        }
     };
     Ok(encoding)
 }
@@ -145,6 +153,7 @@ fn read(
         {
             let (got, wanted) = (it.columns.len(), names.len());
             return Err(Failure::usage(format!("--columns names {got} columns, the competition has {wanted} outputs"))
+                .at(format!("--columns {}", it.columns.join(",")))
                 .hint(format!("in this order: {}", shorten(names))));
         }
         it.columns.clone()
@@ -156,8 +165,18 @@ fn read(
         concat_parts(&tables, &rows, &columns, width)
     };
     let values = values.map_err(|error| {
-        let hint = "ids must be those of the truth (OOF) or the sample submission (test), each once";
-        Failure::from(error).at(paths[0].display()).hint(hint)
+        let hint = match &error {
+            StoreError::Align { .. } => {
+                Some("ids must be those of the truth (OOF) or the sample submission (test), each once")
+            }
+            StoreError::Overflow { .. } => Some("check the scale of the numbers, or store them with `--dtype f64`"),
+            _ => None,
+        };
+        let failure = Failure::from(error).at(paths[0].display());
+        match hint {
+            Some(hint) => failure.hint_instead(hint),
+            None => failure,
+        }
     })?;
     let names: Vec<String> = names.map_or(columns, <[String]>::to_vec);
     Ok(Ready { rows, columns: names.into(), values: Arc::new(values) })
@@ -185,6 +204,7 @@ fn table(
                 .ok_or_else(|| {
                     Failure::usage("`--rows truth` needs a truth (for test files, a sample submission)")
                         .at(context.competition.file.display())
+                        .hint("name it in competition.yaml, or give the row order with `--rows FILE`")
                 })?
                 .clone(),
         ),
@@ -205,11 +225,12 @@ fn table(
         ..ReadOptions::default()
     };
     Table::read(path, &options).map_err(|error| {
-        let usage = error.kind() == blend_store::Kind::Usage;
+        let no_ids = matches!(error, StoreError::NoIds { .. } | StoreError::UnknownColumn { .. });
         let failure = Failure::from(error);
-        if usage && !given {
-            Failure { hint: None, ..failure }
-                .hint("name the id column with `id:` in competition.yaml, or say `--rows truth` if the file has none")
+        if no_ids && !given {
+            failure.hint_instead(
+                "name the id column with `id:` in competition.yaml, or say `--rows truth` if the file has none",
+            )
         } else {
             failure
         }

@@ -18,7 +18,8 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 
 pub(crate) fn run(arguments: &Arguments, it: &Init, screen: &Screen) -> Result<bool, Failure> {
-    let id = CompetitionId::new(&it.name)?;
+    let id =
+        CompetitionId::new(&it.name).map_err(|error| Failure::from(error).at(format!("competition `{}`", it.name)))?;
     // A first competition makes the workspace where the command was typed.
     let workspace = Workspace::find(&arguments.directory, arguments.allow_outside).or_else(|_| {
         Workspace::at(&arguments.directory, arguments.allow_outside)
@@ -36,7 +37,10 @@ pub(crate) fn run(arguments: &Arguments, it: &Init, screen: &Screen) -> Result<b
     let context = Context { workspace, competition, metric };
     let judged = context.judged()?;
     let sample = context.sample()?;
-    let bound = context.metric.bind(judged.truth.on(&judged.scope.rows))?;
+    let bound = context
+        .metric
+        .bind(judged.truth.on(&judged.scope.rows))
+        .map_err(|error| Failure::from(error).at(it.truth.display()))?;
     context.competition.write(&context.workspace)?;
     for folder in ["models", "blends", "submissions"] {
         let folder = context.workspace.root().join(folder);
@@ -71,6 +75,7 @@ fn competition(workspace: &Workspace, file: &Path, id: CompetitionId, it: &Init)
         None => None,
         Some(name) => Some(name.parse::<SpaceName>().map_err(|()| {
             failure::unknown("space", name, space::CATALOGUE.iter().map(|(_, space)| space.info().name))
+                .at(format!("--space {name}"))
         })?),
     };
     let path = |path: &Path| -> Result<PathBuf, Failure> {

@@ -15,7 +15,7 @@ use blend_core::{
     output::Encoding,
     source::OwnedBlocks,
 };
-use blend_infer::{Device, Progress, Request, Runtime, Splits, Tables, Values};
+use blend_infer::{Device, EngineChoice, Progress, Request, Runtime, RuntimeError, Splits, Tables, Values};
 use blend_record::{RunKind, RunRecord};
 use blend_store::{Table, feather};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -42,12 +42,16 @@ struct Shared<'a> {
     folds: HashMap<(PathBuf, String), Arc<Folds>>,
     runtime: Option<Runtime>,
     notes: Vec<String>,
+    /// Models that ONNX Runtime is needed for, where it was not found.
+    refused: Vec<ModelId>,
 }
 
 pub(crate) fn run(arguments: &Arguments, it: &Predict, screen: &Screen) -> Result<bool, Failure> {
     let context = Context::open(arguments)?;
     let id = context.competition.id.clone();
-    let device: Device = it.device.parse().map_err(Failure::usage)?;
+    let device: Device = it.device.parse().map_err(|error: String| {
+        Failure::usage(error).at(format!("--device {}", it.device)).hint("`blend doctor` shows what there is")
+    })?;
     let mut models =
         outputs::chosen(&context, &it.models, |model| context.workspace.manifest_file(&id, model).exists())?;
     let mut manifests = BTreeMap::new();
@@ -89,16 +93,42 @@ pub(crate) fn run(arguments: &Arguments, it: &Predict, screen: &Screen) -> Resul
         folds: HashMap::new(),
         runtime: None,
         notes: Vec::new(),
+        refused: Vec::new(),
     };
+    // What was named is had or refused, also where every prediction is there already and nothing would run.
+    let runtime = runtime_search(arguments, &it.engine);
+    if runtime.engine == Some(EngineChoice::Ort)
+        || runtime.library.is_some()
+        || (runtime.env_library.is_some() && runtime.engine.is_none())
+        || matches!(device, Device::Cuda(_))
+    {
+        shared.open_runtime()?;
+    }
     let mut table = TextTable::new(&["model", ">graphs", ">rows", ">seconds", ">rows/s", "engine", "device", ""]);
     let mut values = Vec::new();
+    let mut refusal: Option<Failure> = None;
     for model in &models {
-        let done = shared.model(&manifests[model])?;
-        table.row(done.cells);
-        values.push(done.value);
+        match shared.model(&manifests[model]) {
+            Ok(done) => {
+                table.row(done.cells);
+                values.push(done.value);
+            }
+            // What the embedded engine cannot run does not keep it from running the others.
+            Err(failure) if shared.refused.last() == Some(model) => refusal = refusal.or(Some(failure)),
+            Err(failure) => return Err(failure),
+        }
         if INTERRUPTED.load(Ordering::Relaxed) {
             break;
         }
+    }
+    if let Some(failure) = refusal {
+        if !values.is_empty() {
+            table.lines().iter().for_each(|line| screen.note(line));
+        }
+        let refused: Vec<&str> = shared.refused.iter().map(ModelId::as_str).collect();
+        let stored = if values.is_empty() { "none".to_owned() } else { values.len().to_string() };
+        let details = format!("refused: {}; of the others, {stored} ran and are stored", refused.join(", "));
+        return Err(failure.details(details));
     }
     for (i, line) in table.lines().iter().enumerate() {
         screen.line(if i == 0 { screen.dim(line) } else { line.clone() });
@@ -127,7 +157,12 @@ impl Shared<'_> {
             Some(file_fingerprint(&self.context.workspace.manifest_file(&self.context.competition.id, model))?);
         record.folds = folds.as_ref().map(|folds| folds.fingerprint());
         for path in paths(manifest, splits) {
-            record.data.insert(path.clone(), file_fingerprint(&path)?);
+            let print = file_fingerprint(&path).map_err(|failure| {
+                let place =
+                    self.context.show(&self.context.workspace.manifest_file(&self.context.competition.id, model));
+                failure.hint_instead(format!("it is named by `tables` of {place}"))
+            })?;
+            record.data.insert(path, print);
         }
         if !self.it.force
             && let Some(done) = self.already(manifest, &record, splits)
@@ -289,6 +324,34 @@ impl Shared<'_> {
         Ok(table)
     }
 
+    /// Finds the engine, once; errors where what was named cannot be had.
+    fn open_runtime(&mut self) -> Result<(), Failure> {
+        if self.runtime.is_some() {
+            return Ok(());
+        }
+        let search = runtime_search(self.arguments, &self.it.engine);
+        let runtime = Runtime::open(&search).map_err(|error| {
+            let place = match (&search.library, &search.env_library) {
+                (Some(library), _) => format!("--ort-lib {}", library.display()),
+                (None, Some(library)) => format!("ORT_DYLIB_PATH={}", library.display()),
+                (None, None) => "--engine ort".to_owned(),
+            };
+            Failure::from(error).at(place)
+        })?;
+        if let Device::Cuda(index) = self.device {
+            runtime.cuda_usable(index).map_err(|reason| {
+                let device = self.device.to_string();
+                Failure::from(RuntimeError::Device { device, reason }).at(format!("--device {}", self.it.device))
+            })?;
+        }
+        if let Some(note) = runtime.note() {
+            let note = format!("{note}; `blend runtime install` fetches ONNX Runtime");
+            self.say(&note);
+        }
+        self.runtime = Some(runtime);
+        Ok(())
+    }
+
     fn predict(
         &mut self,
         manifest: &Manifest,
@@ -302,14 +365,7 @@ impl Shared<'_> {
             let test = spec.test.as_ref().filter(|_| splits.test).map(|path| self.table(path)).transpose()?;
             opened.insert(name.to_owned(), [train, test]);
         }
-        if self.runtime.is_none() {
-            let runtime = Runtime::open(&runtime_search(self.arguments, &self.it.engine))?;
-            if let Some(note) = runtime.note() {
-                let note = format!("{note}; `blend runtime install` fetches ONNX Runtime");
-                self.say(&note);
-            }
-            self.runtime = Some(runtime);
-        }
+        self.open_runtime()?;
         let Some(runtime) = &self.runtime else { return Err(Failure::new(5, "no runtime after opening one")) };
         let bar = self.bar(&manifest.model);
         let progress = |progress: Progress<'_>| {
@@ -343,6 +399,9 @@ impl Shared<'_> {
         let started = Instant::now();
         let prediction = blend_infer::predict(runtime, &request);
         bar.finish_and_clear();
+        if prediction.as_ref().is_err_and(blend_infer::InferError::wants_onnx_runtime) {
+            self.refused.push(manifest.model.clone());
+        }
         let prediction = prediction.map_err(|error| {
             let interrupted = INTERRUPTED.load(Ordering::Relaxed);
             let failure = Failure::from(error).at(self.context.show(&manifest.folder));

@@ -62,12 +62,19 @@ pub(crate) fn run(arguments: &Arguments, it: &Search, screen: &Screen) -> Result
         groups: judged.groups.as_deref(),
     };
     let live = |tick: &Tick| live_line(screen, tick);
-    let outcome = blend_search::search(&problem, &asked.options, &Control { interrupted: &INTERRUPTED, tick: &live })?;
+    let control = Control { interrupted: &INTERRUPTED, tick: &live };
+    let outcome = blend_search::search(&problem, &asked.options, &control).map_err(|error| {
+        let of_truth = matches!(error, blend_search::SearchError::Bind(_));
+        let place = context.competition.truth.as_ref().filter(|_| of_truth).unwrap_or(&context.competition.file);
+        Failure::from(error).at(context.show(place))
+    })?;
     if screen.is_live() {
         let _ = write!(std::io::stderr(), "\r\x1b[K");
     }
     if let Some(error) = matrix.members().iter().find_map(|member| member.values().latched()) {
-        return Err(Failure::new(failure::MACHINE, format!("stored outputs could not be read: {error}")));
+        return Err(Failure::new(failure::MACHINE, format!("stored outputs could not be read: {error}"))
+            .at(context.show(&context.workspace.competition_folder(&context.competition.id)))
+            .hint("check the disk that they lie on"));
     }
     let recipe = recipe(&context, &judged, &asked, &matrix, &outcome, it.target)?;
     recipe.write(&context.workspace)?;
@@ -86,30 +93,34 @@ fn asked(context: &Context, arguments: &Arguments, it: &Search) -> Result<Asked,
         None => context.space(),
         Some(name) => name.parse().map_err(|()| {
             failure::unknown("space", name, space::CATALOGUE.iter().map(|(_, space)| space.info().name))
+                .at(format!("--space {name}"))
         })?,
     };
     let domain: Domain = it
         .domain
         .parse()
-        .map_err(|()| failure::unknown("domain", &it.domain, DOMAINS.iter().map(|(name, _)| *name)))?;
+        .map_err(|()| failure::unknown("domain", &it.domain, DOMAINS.iter().map(|(name, _)| *name)))
+        .map_err(|failure| failure.at(format!("--domain {}", it.domain)))?;
     let solver = it
         .solver
         .as_ref()
         .map(|name| {
             name.parse::<SolverName>().map_err(|()| {
                 failure::unknown("solver", name, solver::CATALOGUE.iter().map(|(_, solver)| solver.info().name))
+                    .at(format!("--solver {name}"))
             })
         })
         .transpose()?;
     let time_limit = match it.time_limit {
         None => None,
-        Some(seconds) => Some(
-            Duration::try_from_secs_f64(seconds)
-                .map_err(|_| Failure::usage(format!("--time-limit {seconds} is no length of time")))?,
-        ),
+        Some(seconds) => Some(Duration::try_from_secs_f64(seconds).map_err(|_| {
+            Failure::usage(format!("{seconds} is no length of time"))
+                .at(format!("--time-limit {seconds}"))
+                .hint("seconds, as `--time-limit 2.5`")
+        })?),
     };
     let name = match &it.name {
-        Some(name) => BlendName::new(name)?,
+        Some(name) => BlendName::new(name).map_err(|error| Failure::from(error).at(format!("--name {name}")))?,
         None => BlendName::new("best_cv")?,
     };
     let options = Options {

@@ -47,6 +47,7 @@ pub(crate) fn run(arguments: &Arguments, it: &Submit, screen: &Screen) -> Result
             known.into_iter().filter(|name| matches!(name.as_str(), "best_cv" | "best_lb")).collect();
         if finals.is_empty() {
             return Err(Failure::usage(format!("there is no recipe `best_cv` for `{id}` yet"))
+                .at(format!("blends/{id}"))
                 .hint("make it with `blend search --target cv`, or name a recipe"));
         }
         finals
@@ -130,7 +131,9 @@ fn make(context: &Context, recipe: &Recipe, sample: &Sample) -> Result<Made, Fai
     let models: Vec<ModelId> = blend.members().iter().map(|member| member.model.clone()).collect();
     for model in &models {
         context.workspace.model(&context.competition.id, model.as_str()).map_err(|error| {
-            Failure::from(error).because(format!("recipe `{}` names a model that is not there", blend.name()))
+            let recipe = context.workspace.recipe_file(&context.competition.id, blend.name());
+            Failure { place: Some(context.show(&recipe)), ..Failure::from(error) }
+                .because(format!("recipe `{}` names a model that is not there", blend.name()))
         })?;
     }
     let names = names(context, sample)?;
@@ -243,7 +246,9 @@ fn known_scores(
     let order = sample.rows().find_in(rows);
     let place = file.display();
     if let Some(row) = order.iter().position(Option::is_none) {
-        return Err(Failure::data(format!("no label for row `{}`", sample.rows().id(row))).at(place));
+        return Err(Failure::data(format!("no label for row `{}`", sample.rows().id(row)))
+            .at(place)
+            .hint("labels are wanted for every row of the sample submission"));
     }
     let order: Vec<usize> = order.into_iter().flatten().map(|row| row as usize).collect();
     let (_, values) = labels::labels(context, &table, None).map_err(|failure| failure.at(place))?;
@@ -269,9 +274,9 @@ fn known_scores(
                 context.metric.bind(all.select(&rows)).map_err(|error| Failure::from(error).at(file.display()))?;
             let block = made.natural.select(&rows);
             if block.n_outputs() != bound.n_outputs() {
-                return Err(
-                    Failure::new(failure::DATA, "the labels have other columns than the submission").at(file.display())
-                );
+                return Err(Failure::new(failure::DATA, "the labels have other columns than the submission")
+                    .at(file.display())
+                    .hint("they have the columns of the truth, and may have `usage`"));
             }
             Ok((name, rows.len(), judge::score(&*bound, &block)))
         })

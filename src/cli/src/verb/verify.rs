@@ -19,12 +19,13 @@ pub(crate) fn run(arguments: &Arguments, it: &Verify, screen: &Screen) -> Result
     let names: Vec<BlendName> = if it.files.is_empty() {
         known.clone()
     } else {
-        it.files.iter().map(|file| named(file, &known)).collect::<Result<_, _>>()?
+        let at = |failure: Failure| failure.at(format!("submissions/{id}"));
+        it.files.iter().map(|file| named(file, &known).map_err(at)).collect::<Result<_, _>>()?
     };
     if names.is_empty() {
-        return Err(
-            Failure::usage(format!("there is no submission of `{id}` to verify")).hint("make one with `blend submit`")
-        );
+        return Err(Failure::usage(format!("there is no submission of `{id}` to verify"))
+            .at(format!("submissions/{id}"))
+            .hint("make one with `blend submit`"));
     }
     let mut verifier =
         Verifier::new(workspace, id, |path: &Path| feather::open(path).ok().map(|outputs| outputs.fingerprint));

@@ -168,7 +168,10 @@ fn whole_files_can_be_wrong() {
     let file = workspace.competition_file(&moa());
     let absent = Competition::read(&workspace, &moa()).unwrap_err();
     assert_eq!(absent.kind(), Kind::Machine);
-    assert_eq!(show(&workspace, &absent), "file is not there\nmodels/moa/competition.yaml");
+    assert_eq!(
+        show(&workspace, &absent),
+        "file is not there\nmodels/moa/competition.yaml\ncheck its name and its folder"
+    );
     put(&file, b"competition: moa\nid: \xff\n");
     let error = Competition::read(&workspace, &moa()).unwrap_err();
     assert_eq!(show(&workspace, &error), "the file is not UTF-8\nmodels/moa/competition.yaml:2:5\nsave it as UTF-8");

@@ -28,19 +28,20 @@ fn a_competition_is_picked() {
     competition(&workspace, "moa", "");
     assert_eq!(pick(None).unwrap(), "moa", "the only one");
     competition(&workspace, "otto", "");
-    let want = "there are 2 competitions and none has `default: true`: moa, otto\n\
+    let want = "there are 2 competitions and none has `default: true`: moa, otto\nmodels\n\
         pick one with `-c NAME` or `BLEND_COMPETITION`";
     assert_eq!(pick(None).unwrap_err(), want);
     assert_eq!(pick(Some("otto")).unwrap(), "otto");
-    assert_eq!(pick(Some("oto")).unwrap_err(), "unknown competition `oto`, did you mean `otto`?\nthere are: moa, otto");
-    assert_eq!(pick(Some("../x")).unwrap_err(), "unknown competition `../x`\nthere are: moa, otto");
+    let want = "unknown competition `oto`, did you mean `otto`?\nmodels\nthere are: moa, otto";
+    assert_eq!(pick(Some("oto")).unwrap_err(), want);
+    assert_eq!(pick(Some("../x")).unwrap_err(), "unknown competition `../x`\nmodels\nthere are: moa, otto");
     competition(&workspace, "otto", "default: true\n");
     assert_eq!(pick(None).unwrap(), "otto");
     competition(&workspace, "moa", "faulty");
     assert_eq!(pick(None).unwrap(), "otto", "another competition's fault is in nobody's way");
     assert!(pick(Some("moa")).is_err());
     competition(&workspace, "moa", "default: true\n");
-    let want = "`default: true` stands in 2 competitions: moa, otto\n\
+    let want = "`default: true` stands in 2 competitions: moa, otto\nmodels\n\
         leave it in one of them, or pick one with `-c NAME`";
     assert_eq!(pick(None).unwrap_err(), want);
 }
@@ -56,9 +57,9 @@ fn models_and_blends_are_listed() {
     assert_eq!(texts(workspace.models(&moa()).unwrap()), ["imported", "nn"]);
     assert_eq!(workspace.model(&moa(), "nn").unwrap(), model("nn"));
     let error = workspace.model(&moa(), "nm").unwrap_err();
-    assert_eq!(show(&workspace, &error), "unknown model `nm`, did you mean `nn`?\nthere are: imported, nn");
+    assert_eq!(show(&workspace, &error), "unknown model `nm`, did you mean `nn`?\nmodels/moa\nthere are: imported, nn");
     let error = workspace.blend(&moa(), "best").unwrap_err();
-    assert_eq!(show(&workspace, &error), "unknown blend `best`\nthere is none yet");
+    assert_eq!(show(&workspace, &error), "unknown blend `best`\nblends/moa\nthere is none yet");
     put(&workspace.recipe_file(&moa(), &blend("best_cv")), "");
     put(&workspace.recipe_file(&moa(), &blend("a")).with_extension("txt"), "");
     assert_eq!(workspace.blends(&moa()).unwrap(), [blend("best_cv")]);

@@ -30,7 +30,7 @@ fn typos_in_competition_yaml() {
     bad_line(2, "id: id", "id: id\nid: id", &["competition.yaml:5:1", "`id` stands twice"]);
     bad_line(2, "targets: [y]", "targets: [y", &["competition.yaml:6"]);
     bad_line(2, "targets: [y]", "targets: {y: 1}", &["competition.yaml:5:10", "list of columns"]);
-    bad_line(2, "targets: [y]", "\ttargets: [y]", &["competition.yaml:5"]);
+    bad_line(2, "targets: [y]", "\ttargets: [y]", &["competition.yaml:4:5", "a tab"]);
     bad_line(2, "competition: toy", "competition: doy", &["competition.yaml:1:14", "`competition: toy`"]);
 }
 
@@ -124,7 +124,7 @@ fn truths_that_cannot_be_judged() {
 #[test]
 fn competitions_and_workspaces_that_are_not_there() {
     let workspace = toy::imported();
-    refused(&workspace, 2, &["-c", "tyo", "audit"], &["`tyo`", "did you mean `toy`?", "-c tyo"]);
+    refused(&workspace, 2, &["-c", "tyo", "audit"], &["`tyo`", "did you mean `toy`?", "  at   models"]);
     refused_in(&workspace, &[("BLEND_COMPETITION", "tyo")], 2, &["audit"], &["`tyo`", "did you mean `toy`?"]);
     refused(&workspace, 2, &["-c", "../toy", "audit"], &["../toy"]);
     refused(&workspace, 2, &["audit", "aad"], &["`aad`", "did you mean `ada`?"]);

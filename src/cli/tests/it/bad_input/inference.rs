@@ -56,7 +56,12 @@ fn graphs_that_are_not_there() {
     bad_manifest(4, "fold{fold}.onnx", "flod{fold}.onnx", &["flod0.onnx", "flod{fold}.onnx"]);
     bad_manifest(2, "fold{fold}.onnx", "fold0.onnx", &["{fold}", "`fold0.onnx`"]);
     bad_manifest(2, "fold{fold}.onnx", "fold{flod}.onnx", &["{flod}"]);
-    bad_manifest(2, "fold{fold}.onnx", "../../../../elsewhere/fold{fold}.onnx", &["leaves the workspace"]);
+    bad_manifest(
+        2,
+        "fold{fold}.onnx",
+        "../../../../elsewhere/fold{fold}.onnx",
+        &["model.yaml:6:13", "inside the model's folder", "^"],
+    );
 }
 
 #[test]
@@ -71,7 +76,7 @@ fn inputs_that_do_not_fit() {
         let table = String::from_utf8(workspace.read(path)).expect("text");
         workspace.write(path, table.replacen("d0002,0,", "d0002,zero,", 1));
     };
-    spoiled(3, text, &["train_features.csv", "`pixel_00`", "`zero`"]);
+    spoiled(3, text, &["`pixel_00`", "type text", "no number"]);
     let short = |workspace: &Workspace| {
         let path = "models/digits/data/test_features.csv";
         let table = String::from_utf8(workspace.read(path)).expect("text");

@@ -18,7 +18,7 @@ fn damaged(file: &str, damage: impl Fn(&mut Vec<u8>)) -> Workspace {
 }
 
 /// Flips one bit of the stored values: the lowest of the mantissa of some number.
-fn flip(content: &mut Vec<u8>) {
+fn flip(content: &mut [u8]) {
     let needle = (toy::probability(1, 5) as f32).to_le_bytes();
     let at = content.windows(4).position(|bytes| bytes == needle).expect("the value of row 5");
     content[at] ^= 1;
@@ -26,7 +26,7 @@ fn flip(content: &mut Vec<u8>) {
 
 #[test]
 fn a_flipped_bit_is_found() {
-    let workspace = damaged(OOF, flip);
+    let workspace = damaged(OOF, |content| flip(content));
     let before = toy::tree(workspace.root());
     let audit = run(&workspace, &["audit"]).expect(1);
     for word in ["fault: readable in `bob`", "bob/oof.feather", "has changed", "blake3:", "hint: "] {
@@ -43,7 +43,8 @@ fn a_flipped_bit_is_found() {
 
 #[test]
 fn a_feather_that_is_cut_off_or_no_feather() {
-    let damages: [&dyn Fn(&mut Vec<u8>); 5] = [
+    type Damage = dyn Fn(&mut Vec<u8>);
+    let damages: [&Damage; 5] = [
         &|content| content.truncate(content.len() - 1),
         &|content| content.truncate(content.len() / 2),
         &|content| content.truncate(4),

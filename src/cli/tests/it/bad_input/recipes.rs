@@ -21,7 +21,7 @@ fn weights_that_are_not_allowed() {
     bad_recipe(2, &recipe("  ada: 0.5\n  bob: 0.4\n"), &["mine.yaml:", "sum to 0.9", "simplex"]);
     bad_recipe(2, &recipe("  ada: 0.5\n  bob: 0.50001\n"), &["mine.yaml:", "sum to 1.00001"]);
     bad_recipe(2, &recipe("  ada: 1.5\n  bob: -0.5\n"), &["mine.yaml:", "`ada`", "1.5", "[0, 1]"]);
-    bad_recipe(2, &recipe("  ada: .nan\n  bob: 1\n"), &["mine.yaml:", "`ada`"]);
+    bad_recipe(2, &recipe("  ada: .nan\n  bob: 1\n"), &["mine.yaml:6:8", "`.nan`", "^"]);
     bad_recipe(2, &recipe("  ada: much\n  bob: 1\n"), &["mine.yaml:6", "`much`", "^"]);
     bad_recipe(2, &recipe("  ada: 1\n").replace("simplex", "simplx"), &["mine.yaml:4:9", "`simplex`", "^"]);
     bad_recipe(2, "blend: mine\ncompetition: toy\n", &["mine.yaml:1:1", "`members` is missing"]);

@@ -74,8 +74,11 @@ fn values_that_are_no_probabilities() {
         bad_oof(3, "bad.csv", oof_with(7, &format!("r07,{text}")), &["`r07`"]);
     }
     for text in ["1.5", "-0.25", "7", "1e300"] {
-        bad_oof(3, "bad.csv", oof_with(7, &format!("r07,{text}")), &["r07"]);
+        let workspace = toy::imported();
+        let wide: &[&str] = if text == "1e300" { &["--dtype", "f64"] } else { &[] };
+        bad_import(&workspace, 3, &["bad.csv"], oof_with(7, &format!("r07,{text}")), wide, &["`r07`", "probability"]);
     }
+    bad_oof(3, "bad.csv", oof_with(7, "r07,1e300"), &["1e300", "row 7", "--dtype f64"]);
     bad_oof(3, "bad.csv", oof_with(7, "r07,1.5"), &["`r07`", "1.5", "probability", "--output logit"]);
     bad_oof(3, "bad.csv", oof_with(7, "r07,high"), &["`r07`", "`high`", "`y`"]);
 }
@@ -100,7 +103,7 @@ fn arrays_of_another_shape() {
     bad_npy(3, npy("<f4", "(60, 1)", &[&data[..], b"more"].concat()), &["4 bytes follow"]);
     bad_npy(3, npy("<f4", "(0, 1)", b""), &["no rows"]);
     // A header that promises more than any machine has is refused before anything is allocated.
-    bad_npy(3, npy("<f4", "(4000000000000000000, 1)", &data), &["too large"]);
+    bad_npy(3, npy("<f4", "(4000000000000000000, 1)", &data), &["cut off", "16000000000000000000"]);
     bad_npy(3, npy("<f4", "(60,", &data), &["header"]);
     bad_npy(3, npy("<c8", "(30, 1)", &data), &["`<c8`"]);
     bad_npy(3, &npy("<f4", "(60, 1)", &data)[..40], &["header is cut off"]);
@@ -158,7 +161,9 @@ fn columns_that_are_not_the_competition_s() {
     let two = toy::csv('r', 0..TRAIN_ROWS, |_| "0.5,0.5".to_owned()).replace("id,y", "id,left,right");
     bad_oof(3, "bad.csv", &two, &["left, right", "--columns"]);
     let workspace = toy::imported();
-    bad_import(&workspace, 2, &["bad.csv"], &two, &["--columns", "left,right"], &["2 columns", "1 output"]);
+    let import = ["import", "ada", "--oof", "in/bad.csv", "--columns", "left,right"];
+    workspace.write("in/bad.csv", &two);
+    refused(&workspace, 2, &import, &["2 columns", "1 output", "--columns left,right"]);
     bad_import(&workspace, 2, &["bad.csv"], &two, &["--columns", "middle"], &["`middle`", "left, right"]);
 }
 
@@ -189,9 +194,10 @@ fn files_that_cannot_be_opened() {
 fn names_and_choices_that_do_not_exist() {
     let workspace = toy::imported();
     let import = |model, more: &[&'static str]| [&["import", model, "--oof", "in/ada_oof.csv"], more].concat();
-    for name in ["../ada", "a/b", ".ada", "", "a b"] {
+    for name in ["../ada", "a/b", ".ada", "a b", "-"] {
         refused(&workspace, 2, &import(name, &[]), &["is not a name"]);
     }
+    refused(&workspace, 2, &import("", &[]), &["a name is empty"]);
     refused(&workspace, 2, &import("ada", &["--output", "logits"]), &["`logits`", "`logit`"]);
     refused(&workspace, 2, &import("ada", &["--transform", "exp2"]), &["`exp2`", "exp"]);
     refused(&workspace, 2, &import("ada", &["--frame", "zyx"]), &["`zyx`", "xyz"]);

@@ -1,0 +1,87 @@
+//! Next steps for what goes wrong between a manifest and its predictions.
+
+use blend_infer::{InferError, Kind, RuntimeError, error::EngineError, scan::ScanError};
+
+/// What to do about a failed prediction; who runs it knows what to do about one that was cut short.
+pub(crate) fn infer(error: &InferError) -> Option<String> {
+    let plain = match error {
+        _ if error.kind() == Kind::Interrupted => return None,
+        InferError::Runtime(error) => runtime(error),
+        InferError::Engine { source, .. } => engine(source),
+        InferError::Scan { source, .. } => scan(source),
+        InferError::MissingGraph { .. } => "put it there, or correct `graphs:` of its model.yaml",
+        InferError::NoStages { .. } => {
+            "describe its graphs with `stages:`, or store finished outputs with `blend import`"
+        }
+        InferError::Pattern { .. } | InferError::Leakage { .. } => {
+            "write one file per fold and seed, as `graphs: \"seed{seed}_fold{fold}.onnx\"`"
+        }
+        InferError::NoFoldMap { .. } => "name the map: `folds: {file: F, column: C}` in model.yaml or competition.yaml",
+        InferError::UnknownStage { .. } => "a stage is fed by stages that stand above it in its model.yaml",
+        InferError::NoTable { .. } => "give the table `train:` (for OOF) and `test:` files in its model.yaml",
+        InferError::NoRows { .. } => "name `truth:` (for OOF) and `sample_submission:` (for test) in competition.yaml",
+        InferError::NoColumn { column, known, .. } => {
+            return Some(correct("columns", column, known));
+        }
+        InferError::UnknownInput { input, known, .. } => {
+            return Some(correct("inputs", input, known));
+        }
+        InferError::UnfedInput { .. } => "add it under `inputs:` of its stage in model.yaml",
+        InferError::InputMismatch { given, .. } if given.contains("type text") => {
+            "a cell of it is no number: correct the table, or choose other columns with `columns:`"
+        }
+        InferError::InputMismatch { .. } => {
+            "choose as many columns as it wants: `columns:` of the table or of the input"
+        }
+        InferError::NoOutput { .. } | InferError::OutputShape { .. } => {
+            "name the right one with `output:` on the stage in model.yaml, or check the export"
+        }
+        InferError::Alignment { .. } => "the table needs one row for each id of the truth (OOF) or the sample (test)",
+        InferError::Read { .. } | InferError::Value { .. } => "correct the table where it was made",
+        InferError::NotFinite { .. } => "look at that row's inputs: missing values have to be filled in beforehand",
+        InferError::NoProbability { .. } => "say what the graph emits with `output:` in its model.yaml",
+        InferError::Io { .. } => "check that it is a file that this user may read",
+        _ => "see `blend doctor` and the model's model.yaml",
+    };
+    Some(plain.to_owned())
+}
+
+/// A name in `key` of a manifest that is none of those `known`.
+fn correct(key: &str, name: &str, known: &[String]) -> String {
+    match blend_record::nearest(name, known.iter().map(String::as_str)) {
+        Some(near) => format!("did you mean `{near}`? Correct `{key}:` in its model.yaml"),
+        None => format!("correct `{key}:` in its model.yaml"),
+    }
+}
+
+fn engine(error: &EngineError) -> &'static str {
+    match error {
+        EngineError::Unsupported { .. } => "fetch ONNX Runtime with `blend runtime install`",
+        EngineError::Load { .. } => "export the graph again; other graphs of the model tell whether all are affected",
+        EngineError::Device { .. } => "`--device cpu` runs it on the processor",
+        _ => "`-vv` shows the engine's own log; another `--engine` may say more",
+    }
+}
+
+fn scan(error: &ScanError) -> &'static str {
+    match error {
+        ScanError::Domain { .. } => "list the domain under `allowed_domains:` of its model.yaml if you trust it",
+        ScanError::External { .. } | ScanError::ExternalMissing { .. } => {
+            "put the graph's data beside the graph, as plain files, or export the graph with its data inside"
+        }
+        _ => "copy the graph again or export it again; nothing of it was run",
+    }
+}
+
+/// What to do about an engine or a device that cannot be had.
+pub(crate) fn runtime(error: &RuntimeError) -> &'static str {
+    match error {
+        RuntimeError::Named { .. } => {
+            "name another library, or none: then the places that `blend doctor` lists are searched"
+        }
+        RuntimeError::NotFound { .. } => "fetch it with `blend runtime install`",
+        RuntimeError::Device { .. } => {
+            "see `blend doctor`; `blend runtime install --gpu` fetches the CUDA build, `--device auto` may use the CPU"
+        }
+    }
+}
