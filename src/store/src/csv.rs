@@ -25,8 +25,8 @@ use std::{
 pub(crate) fn read(path: &Path, options: &ReadOptions) -> Result<(Option<String>, Vec<Raw>), StoreError> {
     let bytes = load(path)?;
     let text = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes);
-    let survey = survey(path, text)?;
-    let header = &survey.header;
+    let Survey { header, n_rows, blank } = survey(path, text)?;
+    let text = without(text, &blank);
     let id = match &options.id {
         IdSpec::FirstColumn => header.first().cloned(),
         IdSpec::Column(name) => Some(name.clone()),
@@ -38,112 +38,22 @@ pub(crate) fn read(path: &Path, options: &ReadOptions) -> Result<(Option<String>
     let mut wanted = wanted.unwrap_or_else(|| (0..header.len()).collect());
     wanted.sort_unstable();
     wanted.dedup();
-    let as_text = |name: &str| id.as_deref() == Some(name) || options.text.iter().any(|text| text == name);
-    let ask: Vec<(usize, bool)> = wanted.iter().map(|&at| (at, as_text(&header[at]))).collect();
-    let columns = columns(path, text, &survey, &ask)?;
-    let raws = columns.into_iter().zip(&wanted).map(|((column, null), &at)| {
-        let cells = Cells::Typed(column, null);
-        Raw { name: survey.header[at].clone(), cells }
-    });
-    Ok((id, raws.collect()))
-}
-
-/// A column's values, and its first row without one (there the value is a placeholder).
-type Typed = (Column, Option<usize>);
-
-/// A piece of a column, as small as it can wait for the others: labels are mostly zeros and ones.
-enum Part {
-    Small(Vec<i8>),
-    Column(Column),
-}
-
-impl Part {
-    fn len(&self) -> usize {
-        match self {
-            Self::Small(values) => values.len(),
-            Self::Column(column) => column.len(),
-        }
-    }
-
-    fn widen(self) -> Column {
-        match self {
-            Self::Small(values) => Column::I64(values.into_iter().map(i64::from).collect()),
-            Self::Column(column) => column,
-        }
-    }
-}
-
-/// A piece of a column, and its first row without a value.
-type Piece = (Part, Option<usize>);
-
-/// Bytes of a file that are cut into cells at a time: a table as text takes ten times the space that its values do, so
-/// only a piece of it is ever text.
-const PIECE: usize = 1 << 20;
-
-/// The columns that are asked for, by position and whether as text.
-fn columns(path: &Path, text: &[u8], survey: &Survey, ask: &[(usize, bool)]) -> Result<Vec<Typed>, StoreError> {
-    let positions: Vec<usize> = ask.iter().map(|(at, _)| *at).collect();
-    let pieces: Vec<Vec<Piece>> = survey
-        .cuts
-        .par_windows(2)
-        .map(|cut| {
-            let piece = survey.piece(text, cut[0]..cut[1]);
-            let frame = cells(path, &piece, &positions)?;
-            frame
-                .columns()
-                .iter()
-                .zip(ask)
-                .map(|(column, (_, as_text))| {
-                    let texts = column.str().map_err(|e| frame::refused(path, e))?;
-                    Ok(if *as_text { text_column(texts) } else { typed_column(texts) })
-                })
-                .collect()
-        })
-        .collect::<Result<_, StoreError>>()?;
-    let n_rows: usize = pieces.iter().map(|piece| piece.first().map_or(0, |(column, _)| column.len())).sum();
-    if n_rows != survey.n_rows || pieces.iter().any(|piece| piece.len() != ask.len()) {
-        let what = format!("it has {} rows, of which {n_rows} can be told apart", survey.n_rows);
+    let frame = cells(path, &text, &wanted)?;
+    if frame.height() != n_rows || frame.width() != wanted.len() {
+        let (rows, columns) = frame.shape();
+        let wanted = wanted.len();
+        let what = format!("it has {n_rows} rows of {wanted} columns, of which {rows} and {columns} can be told apart");
         return Err(StoreError::corrupt(path, what));
     }
-    let mut parts: Vec<Vec<Piece>> = ask.iter().map(|_| Vec::with_capacity(pieces.len())).collect();
-    pieces.into_iter().for_each(|piece| parts.iter_mut().zip(piece).for_each(|(part, column)| part.push(column)));
-    let joined: Vec<Option<Typed>> = parts.into_iter().map(join).collect();
-    // Pieces of one column that are of no common type are text, as they were written: read once more.
-    let mixed: Vec<(usize, bool)> =
-        ask.iter().zip(&joined).filter(|(_, it)| it.is_none()).map(|((at, _), _)| (*at, true)).collect();
-    let mut again = if mixed.is_empty() { Vec::new() } else { columns(path, text, survey, &mixed)? }.into_iter();
-    Ok(joined.into_iter().filter_map(|column| column.or_else(|| again.next())).collect())
-}
-
-/// Pieces of a column one after the other; `None` where they have no common type but text.
-fn join(parts: Vec<Piece>) -> Option<Typed> {
-    let (mut null, mut n_rows) = (None, 0);
-    for (part, first) in &parts {
-        null = null.or(first.map(|row| n_rows + row));
-        n_rows += part.len();
-    }
-    let whole = |part: &Part| matches!(part, Part::Small(_) | Part::Column(Column::I64(_)));
-    let float = |part: &Part| matches!(part, Part::Column(Column::F64(_)));
-    let mut all = if parts.iter().all(|(part, _)| whole(part)) {
-        Column::I64(Vec::with_capacity(n_rows))
-    } else if parts.iter().all(|(part, _)| whole(part) || float(part)) {
-        Column::F64(Vec::with_capacity(n_rows))
-    } else if parts.iter().all(|(part, _)| matches!(part, Part::Column(Column::Bool(_)))) {
-        Column::Bool(Vec::with_capacity(n_rows))
-    } else {
-        Column::Text(Vec::with_capacity(n_rows))
-    };
-    for (part, _) in parts {
-        match (&mut all, part.widen()) {
-            (Column::I64(all), Column::I64(more)) => all.extend(more),
-            // A whole number read as a float is rounded as its text would be.
-            (Column::F64(all), more) => all.extend(more.to_f64()?),
-            (Column::Bool(all), Column::Bool(more)) => all.extend(more),
-            (Column::Text(all), Column::Text(more)) => all.extend(more),
-            _ => return None,
-        }
-    }
-    Some((all, null))
+    let as_text = |name: &str| id.as_deref() == Some(name) || options.text.iter().any(|text| text == name);
+    // A column as text takes several times the space of its values, so each goes as soon as they are read.
+    let raws = frame.into_columns().into_par_iter().zip(wanted).map(|(column, at)| {
+        let texts = column.str().map_err(|e| frame::refused(path, e))?;
+        let (column, null) = if as_text(&header[at]) { text_column(texts) } else { typed_column(texts) };
+        Ok(Raw { name: header[at].clone(), cells: Cells::Typed(column, null) })
+    });
+    let raws = raws.collect::<Result<_, _>>()?;
+    Ok((id, raws))
 }
 
 /// The file's bytes, unpacked.
@@ -165,24 +75,12 @@ struct Survey {
     n_rows: usize,
     /// Bytes of the lines without anything in them.
     blank: Vec<Range<usize>>,
-    /// Where pieces of whole lines begin, and where the last one ends; the header is before the first.
-    cuts: Vec<usize>,
-}
-
-impl Survey {
-    /// The lines in `range`, between two cuts, without the blank ones.
-    fn piece<'a>(&self, text: &'a [u8], range: Range<usize>) -> Cow<'a, [u8]> {
-        let from = self.blank.partition_point(|line| line.start < range.start);
-        let to = self.blank.partition_point(|line| line.start < range.end);
-        without(text, range, &self.blank[from..to])
-    }
 }
 
 /// Counts lines and fields. Every line must have as many fields as the header: polars would fill up a line that was
 /// cut off, and take a blank one for a row.
 fn survey(path: &Path, text: &[u8]) -> Result<Survey, StoreError> {
     let mut blank = Vec::new();
-    let mut cuts: Vec<usize> = Vec::new();
     let (mut n_columns, mut n_rows, mut fields) = (0, 0, 1);
     let (mut line, mut first_line, mut line_start, mut field_start) = (1, 1, 0, 0);
     let (mut quoted, mut closed, mut header) = (false, usize::MAX - 1, text);
@@ -215,10 +113,6 @@ fn survey(path: &Path, text: &[u8]) -> Result<Survey, StoreError> {
                     return Err(StoreError::corrupt(path, what));
                 }
                 (first_line, fields, line_start, field_start) = (line, 1, at + 1, at + 1);
-                let next = text.len().min(at + 1);
-                if n_columns > 0 && cuts.last().is_none_or(|last| next - last >= PIECE) {
-                    cuts.push(next);
-                }
             }
             _ => {}
         }
@@ -235,23 +129,20 @@ fn survey(path: &Path, text: &[u8]) -> Result<Survey, StoreError> {
             return Err(StoreError::DuplicateColumn { path: path.to_owned(), column: name.clone() });
         }
     }
-    if cuts.last() != Some(&text.len()) {
-        cuts.push(text.len());
-    }
-    Ok(Survey { header: names, n_rows, blank, cuts })
+    Ok(Survey { header: names, n_rows, blank })
 }
 
-fn without<'a>(text: &'a [u8], range: Range<usize>, lines: &[Range<usize>]) -> Cow<'a, [u8]> {
+fn without<'a>(text: &'a [u8], lines: &[Range<usize>]) -> Cow<'a, [u8]> {
     if lines.is_empty() {
-        return Cow::Borrowed(&text[range]);
+        return Cow::Borrowed(text);
     }
-    let mut kept = Vec::with_capacity(range.len());
-    let mut start = range.start;
+    let mut kept = Vec::with_capacity(text.len());
+    let mut start = 0;
     for line in lines {
         kept.extend_from_slice(&text[start..line.start]);
         start = line.end;
     }
-    kept.extend_from_slice(&text[start..range.end]);
+    kept.extend_from_slice(&text[start..]);
     Cow::Owned(kept)
 }
 
@@ -288,13 +179,12 @@ fn fields_of(line: &[u8]) -> Result<Vec<String>, std::str::Utf8Error> {
     }
 }
 
-/// The cells of the columns at `wanted` (ascending) as text, in lines without a header.
+/// The cells of the columns at `wanted` (ascending) as text.
 fn cells(path: &Path, text: &[u8], wanted: &[usize]) -> Result<DataFrame, StoreError> {
     frame::guarded(path, || {
         CsvReadOptions::default()
-            .with_has_header(false)
             .with_infer_schema_length(Some(0))
-            .with_n_threads(Some(1))
+            .with_n_threads(Some(rayon::current_num_threads()))
             .with_projection(Some(Arc::new(wanted.to_vec())))
             .map_parse_options(|parse| parse.with_missing_is_null(false))
             .into_reader_with_file_handle(Cursor::new(text))
@@ -303,26 +193,23 @@ fn cells(path: &Path, text: &[u8], wanted: &[usize]) -> Result<DataFrame, StoreE
 }
 
 /// A column as it is written; an empty cell is missing.
-fn text_column(texts: &StringChunked) -> Piece {
+fn text_column(texts: &StringChunked) -> (Column, Option<usize>) {
     let values: Vec<String> = texts.iter().map(|text| text.unwrap_or_default().to_owned()).collect();
     let null = values.iter().position(String::is_empty);
-    (Part::Column(Column::Text(values)), null)
+    (Column::Text(values), null)
 }
 
 /// The narrowest type that holds every cell: whole numbers, floats (a missing one is NaN), booleans, text.
-fn typed_column(texts: &StringChunked) -> Piece {
+fn typed_column(texts: &StringChunked) -> (Column, Option<usize>) {
     let cells = || texts.iter().map(Option::unwrap_or_default);
-    if let Some(values) = all(cells(), |text| text.trim().parse::<i8>().ok()) {
-        return (Part::Small(values), None);
-    }
     if let Some(values) = all(cells(), |text| text.trim().parse::<i64>().ok()) {
-        return (Part::Column(Column::I64(values)), None);
+        return (Column::I64(values), None);
     }
     if let Some(values) = all(cells(), number) {
-        return (Part::Column(Column::F64(values)), None);
+        return (Column::F64(values), None);
     }
     match all(cells(), boolean) {
-        Some(values) => (Part::Column(Column::Bool(values)), None),
+        Some(values) => (Column::Bool(values), None),
         None => text_column(texts),
     }
 }
@@ -356,35 +243,6 @@ fn boolean(text: &str) -> Option<bool> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-
-    #[test]
-    fn pieces_find_their_common_type() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("long.csv");
-        // Several pieces; the last line decides the type of each column.
-        let mut text = String::from("id,whole,float,mixed,flag,note\n");
-        let n_rows = 60_000;
-        for row in 0..n_rows {
-            let last = row + 1 == n_rows;
-            let (float, mixed) = if last { ("0.5", "007x") } else { ("9007199254740993", "007") };
-            text += &format!("r{row},{},{float},{mixed},true,\"a,\n{row}\"\n", if last { 300 } else { 1 });
-            if row % 10_000 == 0 {
-                text.push('\n');
-            }
-        }
-        assert!(text.len() > 2 * PIECE);
-        std::fs::write(&path, text).unwrap();
-        let (_, raws) = read(&path, &ReadOptions::default()).unwrap();
-        let column = |at: usize| match &raws[at].cells {
-            Cells::Typed(column, null) => (column, null),
-            Cells::Other(other) => panic!("{other}"),
-        };
-        assert!(matches!(column(1), (Column::I64(v), None) if v.len() == n_rows && v[n_rows - 1] == 300));
-        assert!(matches!(column(2), (Column::F64(v), None) if v[0] == 9_007_199_254_740_992.0 && v[n_rows - 1] == 0.5));
-        assert!(matches!(column(3), (Column::Text(v), None) if v[0] == "007" && v[n_rows - 1] == "007x"));
-        assert!(matches!(column(4), (Column::Bool(v), None) if v.len() == n_rows));
-        assert!(matches!(column(5), (Column::Text(v), None) if v[59_999] == "a,\n59999"));
-    }
 
     #[test]
     fn numbers_are_exact() {
