@@ -3,7 +3,7 @@ BLEND := target/debug/blend
 CARGO := cargo
 PYTHON := python3
 
-.PHONY: help build runtime tested-runtime demo test quick lint doc bench notebooks clean
+.PHONY: help build runtime tested-runtime demo test quick lint doc bench gpu-check notebooks clean
 
 help: ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,6 +38,9 @@ doc: ## the documentation builds without a warning
 
 bench: build ## the winners' problem, ours and the peers side by side
 	@sh scripts/bench.sh $(BLEND) $(PYTHON)
+
+gpu-check: build ## parity and throughput of a GPU, where there is one (docs/gpu.md)
+	@sh scripts/gpu_check.sh $(BLEND) $(CARGO)
 
 notebooks: ## train and export the demo's models again (minutes; not part of demo or test)
 	$(PYTHON) -m venv notebooks/.venv

@@ -1,7 +1,7 @@
 //! What can be typed.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use std::{num::NonZeroUsize, path::PathBuf};
+use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
 /// Ensemble blending and submissions: predict, audit, search, submit, verify.
 #[derive(Debug, Parser)]
@@ -53,6 +53,9 @@ pub(crate) enum Verb {
     Import(Import),
     /// Run models' ONNX graphs over their inputs and store the outputs.
     Predict(Predict),
+    /// What a process of `predict --executor` runs.
+    #[command(name = crate::verb::predict::local::VERB, hide = true)]
+    PredictShards(Predict),
     /// What there is: models, blends, metrics, spaces, solvers, checks.
     List(List),
     /// Scores of every model, and everything that is wrong with a file.
@@ -171,6 +174,15 @@ pub(crate) struct Predict {
     /// Run again what is already there for the same inputs.
     #[arg(long)]
     pub(crate) force: bool,
+    /// Graphs in processes of their own, N at a time: one that crashes does not end the run.
+    #[arg(long, value_name = "local:N", value_parser = crate::verb::predict::local::workers)]
+    pub(crate) executor: Option<usize>,
+    /// Count, measure a few batches, and say what the run would cost; nothing is stored.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Time there is, as 90s, 30m or 9h: what does not fit is left for the next run; with --dry-run, exit code 1.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) time_budget: Option<Duration>,
     #[command(flatten)]
     pub(crate) engine: Engine,
 }
@@ -179,6 +191,29 @@ pub(crate) struct Predict {
 pub(crate) enum SplitName {
     Oof,
     Test,
+}
+
+impl SplitName {
+    /// As it is typed.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Oof => "oof",
+            Self::Test => "test",
+        }
+    }
+}
+
+/// `90`, `90s`, `30m`, `1.5h`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let (number, unit) = text.split_at(text.trim_end_matches(|c: char| c.is_ascii_alphabetic()).len());
+    let seconds = match unit {
+        "" | "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(format!("`{unit}` is no unit of time: s, m or h")),
+    };
+    let number: Option<f64> = number.parse().ok().filter(|number| (0.0..1e9).contains(number));
+    number.map(|number| Duration::from_secs_f64(number * seconds)).ok_or_else(|| format!("`{text}` is no time"))
 }
 
 #[derive(Debug, Args)]

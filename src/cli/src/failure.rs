@@ -132,6 +132,7 @@ fn infer_exit(kind: blend_infer::Kind) -> u8 {
         blend_infer::Kind::Machine => MACHINE,
         blend_infer::Kind::Bug => 5,
         blend_infer::Kind::Interrupted => 130,
+        blend_infer::Kind::Temporary => 75,
     }
 }
 

@@ -5,7 +5,7 @@ use blend_infer::{InferError, Kind, RuntimeError, error::EngineError, scan::Scan
 /// What to do about a failed prediction; who runs it knows what to do about one that was cut short.
 pub(crate) fn infer(error: &InferError) -> Option<String> {
     let plain = match error {
-        _ if error.kind() == Kind::Interrupted => return None,
+        _ if matches!(error.kind(), Kind::Interrupted | Kind::Temporary) => return None,
         InferError::Runtime(error) => runtime(error),
         InferError::Engine { source, .. } => engine(source),
         InferError::Scan { source, .. } => scan(source),

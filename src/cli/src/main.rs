@@ -80,6 +80,7 @@ fn run(arguments: &Arguments, screen: &Screen) -> Result<bool, failure::Failure>
         Verb::Init(it) => verb::init::run(arguments, it, screen),
         Verb::Import(it) => verb::import::run(arguments, it, screen),
         Verb::Predict(it) => verb::predict::run(arguments, it, screen),
+        Verb::PredictShards(it) => verb::predict::serve(arguments, it, screen),
         Verb::List(it) => verb::list::run(arguments, it, screen),
         Verb::Audit(it) => verb::audit::run(arguments, it, screen),
         Verb::Search(it) => verb::search::run(arguments, it, screen),

@@ -45,6 +45,8 @@ pub(crate) fn plain_manifest(context: &Context, model: ModelId, encoding: Encodi
         claimed: None,
         stages: Vec::new(),
         folds: None,
+        folds_fingerprint: None,
+        events: BTreeMap::new(),
         tables: BTreeMap::new(),
         batch_size: 2048,
         precision: Precision::F32,

@@ -86,6 +86,25 @@ impl Folds {
     pub fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
     }
+
+    /// The identity of several maps in their order, as of a model where each seed has its own; that of the map itself
+    /// where there is one.
+    #[must_use]
+    pub fn fingerprint_of_all<'a>(maps: impl IntoIterator<Item = &'a Self>) -> Option<Fingerprint> {
+        let all: Vec<Fingerprint> = maps.into_iter().map(Self::fingerprint).collect();
+        match all[..] {
+            [] => None,
+            [only] => Some(only),
+            _ => {
+                let mut hash = Fingerprinter::new("fold maps");
+                hash.length(all.len());
+                for one in &all {
+                    hash.bytes(one.as_bytes());
+                }
+                Some(hash.finish())
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! A base model as its `model.yaml` describes it, checked.
 
 use crate::{
+    fingerprint::Fingerprint,
     id::ModelId,
     output::{Encoding, OutputKind},
 };
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, str::FromStr};
 
 /// A base model: what its graphs emit, how they are run and where its inputs lie. Paths are absolute or relative to
 /// the current folder, already checked to stay where they may.
@@ -22,10 +23,15 @@ pub struct Manifest {
     pub claimed: Option<Claimed>,
     /// Chained graphs; empty for a model whose outputs were imported.
     pub stages: Vec<Stage>,
-    /// The fold map, where it is not the competition's.
+    /// The fold map, where it is not the competition's; a column `fold_seed{seed}` is a map for each seed.
     pub folds: Option<ColumnFile>,
+    /// The fold map that the graphs were trained with: another one is refused. Of maps by seed, the fingerprint of
+    /// all of them, see [`Folds::fingerprint_of_all`](crate::folds::Folds::fingerprint_of_all).
+    pub folds_fingerprint: Option<Fingerprint>,
     /// Input tables by name.
     pub tables: BTreeMap<String, TableSpec>,
+    /// Events of a varying number of pulses, by name.
+    pub events: BTreeMap<String, EventsSpec>,
     /// Rows per run of a graph, at least 1.
     pub batch_size: usize,
     /// Number format of the graphs.
@@ -101,6 +107,10 @@ pub struct Stage {
     pub output: Option<String>,
     /// What this stage's graphs emit, where it differs from the model's `output`.
     pub kind: Option<OutputKind>,
+    /// The stage's own fold map, where it is not the model's; as [`Manifest::folds`].
+    pub folds: Option<ColumnFile>,
+    /// As [`Manifest::folds_fingerprint`], of the stage's own map.
+    pub folds_fingerprint: Option<Fingerprint>,
 }
 
 /// What one graph input is fed with.
@@ -113,15 +123,196 @@ pub enum InputSpec {
         table: String,
         /// Columns, in order; the table's own choice where absent.
         columns: Option<Vec<String>>,
+        /// Sizes of a row's tensor where the graph leaves more than one open: `[3, 48, 192]` of an image, its values
+        /// in row-major order over the columns.
+        shape: Option<Vec<usize>>,
+        /// A graph to run it through first, as that of a stage; `{fold}` and `{seed}` where the stage's graphs have
+        /// them.
+        transform: Option<String>,
     },
     /// The averaged output of an earlier stage, shape `(batch, n_outputs)`.
     Stage {
         /// Its name.
         stage: String,
-        /// A graph to run it through first, relative to the model's folder.
+        /// A graph to run it through first, relative to the model's folder; `{fold}` and `{seed}` where the stage's
+        /// graphs have them.
         transform: Option<String>,
     },
+    /// A tensor over the pulses of events, `(batch, n_pulses, ...)`.
+    Events {
+        /// Name in [`Manifest::events`].
+        events: String,
+        /// Which.
+        tensor: EventTensor,
+    },
 }
+
+impl InputSpec {
+    /// All columns of a table, as they are.
+    #[must_use]
+    pub fn table(table: impl Into<String>) -> Self {
+        Self::Table { table: table.into(), columns: None, shape: None, transform: None }
+    }
+
+    /// The graph that it is run through first.
+    #[must_use]
+    pub fn transform(&self) -> Option<&str> {
+        match self {
+            Self::Table { transform, .. } | Self::Stage { transform, .. } => transform.as_deref(),
+            Self::Events { .. } => None,
+        }
+    }
+}
+
+/// Events: pulses of a detector, several to an event, with the detector's geometry.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EventsSpec {
+    /// Events of the truth.
+    pub train: Option<PulseFiles>,
+    /// Events of the sample submission.
+    pub test: Option<PulseFiles>,
+    /// Sensors: `sensor_id`, `x`, `y`, `z` in metres, and `qe` (0 or 1) where it is not the rule of IceCube's strings.
+    pub geometry: PathBuf,
+    /// Ice: `depth` in metres, scattering and absorption length; needed by the tensors that name them.
+    pub ice: Option<PathBuf>,
+    /// Pulses that an event keeps, at least 1.
+    pub max_pulses: usize,
+    /// Seed of the choice where an event has more.
+    pub seed: u64,
+    /// Whose mistakes are repeated.
+    pub compatibility: Compatibility,
+    /// Pulses of a batch, padding counted; what suits the device where absent.
+    pub token_budget: Option<usize>,
+}
+
+/// The pulses of one split: `event_id`, `sensor_id`, `time` in ns, `charge`, `auxiliary`, an event's pulses together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PulseFiles {
+    /// Files, each with whole events.
+    pub pulses: Vec<PathBuf>,
+    /// `event_id`, `first_pulse_index`, `last_pulse_index`: one file for each of `pulses`, or none. Checked against
+    /// the pulses.
+    pub meta: Vec<PathBuf>,
+}
+
+/// Whose mistakes are repeated, for graphs that were trained with them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Compatibility {
+    /// Nobody's: pulses that are not auxiliary are kept first, `qe` is that of the sensor.
+    #[default]
+    None,
+    /// IceCube's second place: any pulses are kept, `qe` is shifted by one sensor.
+    IceCubeSecondPlace,
+}
+
+/// All compatibilities with their names in YAML.
+pub const COMPATIBILITIES: [(&str, Compatibility); 2] =
+    [("none", Compatibility::None), ("icecube-2nd-place", Compatibility::IceCubeSecondPlace)];
+
+/// A tensor over the pulses of a batch of events: `B` events, padded to `L` pulses with 0.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EventTensor {
+    /// `pos`, f32 `(B, L, 3)`: x, y, z of the sensor, in 500 m.
+    Position,
+    /// `time`, f32 `(B, L)`: (t - 10,000 ns) / 30,000 ns.
+    Time,
+    /// `charge`, f32 `(B, L)`: log10(charge) / 3.
+    Charge,
+    /// `auxiliary`, i64 `(B, L)`: 1 for pulses of lower quality.
+    Auxiliary,
+    /// `qe`, i64 `(B, L)`: 1 for sensors of high quantum efficiency.
+    QuantumEfficiency,
+    /// `ice_properties`, f32 `(B, L, 2)`: scattering and absorption length at the sensor's depth, each less its median
+    /// and divided by its interquartile range over the ice table.
+    Ice,
+    /// `mask`, bool `(B, L)`: true for pulses, false for padding.
+    Mask,
+    /// `L0`, i64 `(B,)`: pulses of the event before any was left out.
+    Length,
+    /// `sensor_id`, i64 `(B, L)`.
+    Sensor,
+    /// `idx`, i64 `(B,)`: the event's id.
+    Event,
+    /// f32 `(B, L, n)`: the features of a pulse side by side, in the units above.
+    Features(Vec<PulseFeature>),
+}
+
+/// Tensors with the names that IceCube's second place gave them.
+pub const EVENT_TENSORS: [(&str, EventTensor); 10] = [
+    ("pos", EventTensor::Position),
+    ("time", EventTensor::Time),
+    ("charge", EventTensor::Charge),
+    ("auxiliary", EventTensor::Auxiliary),
+    ("qe", EventTensor::QuantumEfficiency),
+    ("ice_properties", EventTensor::Ice),
+    ("mask", EventTensor::Mask),
+    ("L0", EventTensor::Length),
+    ("sensor_id", EventTensor::Sensor),
+    ("idx", EventTensor::Event),
+];
+
+impl EventTensor {
+    /// The name in YAML; `None` of features, which are listed.
+    #[must_use]
+    pub fn name(&self) -> Option<&'static str> {
+        EVENT_TENSORS.iter().find(|(_, tensor)| tensor == self).map(|(name, _)| *name)
+    }
+
+    /// Whether the ice table is needed.
+    #[must_use]
+    pub fn needs_ice(&self) -> bool {
+        match self {
+            Self::Ice => true,
+            Self::Features(features) => {
+                features.iter().any(|it| matches!(it, PulseFeature::Scattering | PulseFeature::Absorption))
+            }
+            _ => false,
+        }
+    }
+}
+
+impl FromStr for EventTensor {
+    type Err = ();
+    fn from_str(name: &str) -> Result<Self, ()> {
+        EVENT_TENSORS.iter().find(|(known, _)| *known == name).map(|(_, tensor)| tensor.clone()).ok_or(())
+    }
+}
+
+/// One number of a pulse, in the units of the [`EventTensor`] of the same name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PulseFeature {
+    /// First component of the position.
+    X,
+    /// Second component.
+    Y,
+    /// Third component.
+    Z,
+    /// Time.
+    Time,
+    /// Charge.
+    Charge,
+    /// 0 or 1.
+    Auxiliary,
+    /// 0 or 1.
+    QuantumEfficiency,
+    /// Scattering length.
+    Scattering,
+    /// Absorption length.
+    Absorption,
+}
+
+/// All features with their names in YAML.
+pub const PULSE_FEATURES: [(&str, PulseFeature); 9] = [
+    ("x", PulseFeature::X),
+    ("y", PulseFeature::Y),
+    ("z", PulseFeature::Z),
+    ("time", PulseFeature::Time),
+    ("charge", PulseFeature::Charge),
+    ("auxiliary", PulseFeature::Auxiliary),
+    ("qe", PulseFeature::QuantumEfficiency),
+    ("scattering", PulseFeature::Scattering),
+    ("absorption", PulseFeature::Absorption),
+];
 
 /// An input table: one file for training rows, one for test rows.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,7 +1,7 @@
 //! What can go wrong between a manifest and its predictions. Variants hold data; the door makes sentences and hints.
 
-use crate::{pipeline::Split, runtime::RuntimeError, scan::ScanError};
-use blend_core::rows::AlignError;
+use crate::{request::Split, runtime::RuntimeError, scan::ScanError};
+use blend_core::{Fingerprint, rows::AlignError};
 use std::path::PathBuf;
 
 /// Whose turn it is, which is also the exit code of the door.
@@ -17,6 +17,28 @@ pub enum Kind {
     Bug,
     /// The caller asked to stop; the door knows the signal.
     Interrupted,
+    /// It may go better next time, from where it stopped: 75.
+    Temporary,
+}
+
+impl Kind {
+    /// The exit code of the door; that of an interrupt is the signal's.
+    #[must_use]
+    pub fn exit(self) -> u8 {
+        match self {
+            Self::Usage => 2,
+            Self::Data => 3,
+            Self::Machine => 4,
+            Self::Bug => 5,
+            Self::Interrupted => 130,
+            Self::Temporary => 75,
+        }
+    }
+
+    fn of_exit(exit: u8) -> Self {
+        let all = [Self::Usage, Self::Data, Self::Machine, Self::Interrupted, Self::Temporary];
+        all.into_iter().find(|kind| kind.exit() == exit).unwrap_or(Self::Bug)
+    }
 }
 
 /// Why a model could not be run.
@@ -53,6 +75,38 @@ pub enum InferError {
         /// The pattern as written.
         pattern: String,
     },
+    /// A fold map that is not the one that the graphs were trained with.
+    #[error("the fold map of model `{model}` is {given}, its graphs were trained with {expected}")]
+    OtherFolds {
+        /// The model.
+        model: String,
+        /// The fingerprint that the manifest states.
+        expected: Fingerprint,
+        /// That of the map at hand.
+        given: Fingerprint,
+    },
+    /// A scored row that every graph has seen.
+    #[error("row `{id}` is scored and no graph of stage `{stage}` of model `{model}` holds it out")]
+    NotHeldOut {
+        /// The model.
+        model: String,
+        /// The stage.
+        stage: String,
+        /// The row's id.
+        id: String,
+    },
+    /// A row that graphs of two folds of one seed would predict.
+    #[error(
+        "row `{id}` is held out by two folds of stage `{stage}` of model `{model}`: one of their graphs has seen it"
+    )]
+    HeldOutTwice {
+        /// The model.
+        model: String,
+        /// The stage.
+        stage: String,
+        /// The row's id.
+        id: String,
+    },
     /// Out-of-fold predictions of a graph that has seen every training row.
     #[error(
         "stage `{stage}` of model `{model}`: graph `{pattern}` has no {{fold}}, so it may have seen the rows that it would \
@@ -77,6 +131,14 @@ pub enum InferError {
         input: String,
         /// The stage that was named.
         wanted: String,
+    },
+    /// Inputs of one stage over pulses of two kinds.
+    #[error("stage `{stage}` of model `{model}` takes tensors of two `events`; one is what a stage can take")]
+    TwoEvents {
+        /// The model.
+        model: String,
+        /// The stage.
+        stage: String,
     },
     /// A table that no file was given for.
     #[error("model `{model}` needs the {split} rows of table `{table}`, which names no file for them")]
@@ -132,6 +194,47 @@ pub enum InferError {
         table: String,
         /// One line with the place.
         reason: String,
+    },
+    /// A pulse that cannot be made a number of a graph's input.
+    #[error("event `{event}`, wanted by model `{model}`: {reason}")]
+    Pulse {
+        /// The model.
+        model: String,
+        /// The event's id.
+        event: String,
+        /// What is wrong, in words.
+        reason: String,
+    },
+    /// A graph that failed in another process.
+    #[error("graph `{graph}` of model `{model}`: {message}")]
+    Remote {
+        /// The model.
+        model: String,
+        /// The graph file.
+        graph: String,
+        /// What the process said.
+        message: String,
+        /// The exit code that it deserves.
+        exit: u8,
+    },
+    /// A graph whose process died, twice: what was done before is kept, the next run goes on there.
+    #[error("graph `{graph}` of model `{model}` took its process with it twice: {reason}")]
+    Lost {
+        /// The model.
+        model: String,
+        /// The graph file.
+        graph: String,
+        /// What is known about the end.
+        reason: String,
+    },
+    /// What was left by an interrupted run cannot be written.
+    #[error("{path} could not be written")]
+    Partial {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
     },
     /// A graph file that the manifest names and nobody wrote.
     #[error("graph `{path}` of model `{model}` is not there (pattern `{pattern}`)")]
@@ -347,20 +450,27 @@ impl InferError {
             | Self::NoFoldMap { .. }
             | Self::Leakage { .. }
             | Self::UnknownStage { .. }
+            | Self::TwoEvents { .. }
             | Self::NoTable { .. }
             | Self::NoRows { .. }
             | Self::NoColumn { .. }
             | Self::UnknownInput { .. }
             | Self::UnfedInput { .. }
             | Self::NoOutput { .. } => Kind::Usage,
-            Self::Alignment { .. }
+            Self::OtherFolds { .. }
+            | Self::NotHeldOut { .. }
+            | Self::HeldOutTwice { .. }
+            | Self::Alignment { .. }
             | Self::Read { .. }
             | Self::InputMismatch { .. }
             | Self::Value { .. }
+            | Self::Pulse { .. }
             | Self::OutputShape { .. }
             | Self::NotFinite { .. }
             | Self::NoProbability { .. } => Kind::Data,
-            Self::MissingGraph { .. } | Self::Io { .. } | Self::Changed { .. } => Kind::Machine,
+            Self::MissingGraph { .. } | Self::Io { .. } | Self::Changed { .. } | Self::Partial { .. } => Kind::Machine,
+            Self::Remote { exit, .. } => Kind::of_exit(*exit),
+            Self::Lost { .. } => Kind::Temporary,
             Self::Scan { source, .. } => source.kind(),
             Self::Engine { source, .. } => source.kind(),
             Self::Runtime(error) => error.kind(),

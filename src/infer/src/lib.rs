@@ -10,20 +10,27 @@
 
 mod average;
 mod batch;
+mod cut;
 pub mod doctor;
 mod engine;
 pub mod error;
+mod events;
 pub mod install;
+mod partial;
 pub mod pipeline;
 mod plan;
+pub mod request;
 pub mod runtime;
 pub mod scan;
+mod sums;
 mod table;
 mod work;
 
 pub use doctor::doctor;
 pub use error::{InferError, Kind};
-pub use pipeline::{
-    GraphFile, GraphTime, Prediction, Progress, Request, RunReport, Split, Splits, Tables, Values, predict,
+pub use pipeline::{Estimate, StageEstimate, estimate, predict, serve};
+pub use request::{
+    EventTables, Executor, FoldMaps, GraphFile, GraphTime, Partial, Prediction, Progress, PulseTables, Remote, Request,
+    RunReport, Shard, ShardError, Split, Splits, Tables, Values,
 };
 pub use runtime::{Device, EngineChoice, RanOn, Runtime, RuntimeError, Search};

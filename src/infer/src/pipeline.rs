@@ -3,206 +3,94 @@
 //! The out-of-fold rule: a training row is predicted only by graphs whose fold holds that row out; test rows by all.
 //! Sums are f64 and run over graphs in one order (seeds outer, folds inner), so the number of threads changes nothing.
 
+mod estimate;
+mod setup;
+mod shards;
 mod stage;
+
+pub use estimate::{Estimate, StageEstimate, estimate};
+pub use shards::serve;
 
 use crate::{
     batch::StageRows,
     error::InferError,
+    events::OpenEvents,
+    partial::{Keeper, State},
     plan::{self, StagePlan},
-    runtime::{Device, RanOn, Runtime},
-    scan::Limits,
+    request::{GraphFile, Prediction, Request, RunReport, Split, SplitRows, Values},
+    runtime::Runtime,
     table::BoundTable,
 };
 use blend_core::{
-    Fingerprint, Folds, RowIndex, TableSource,
-    manifest::{InputSpec, Manifest, Precision},
+    Folds,
+    manifest::{InputSpec, Precision},
     source::OwnedBlocks,
 };
-use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Mutex, time::Duration};
-
-/// The rows that a prediction is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Split {
-    /// Training rows, each predicted by graphs that have not seen it.
-    Oof,
-    /// Test rows.
-    Test,
-}
-
-impl fmt::Display for Split {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Oof => "training",
-            Self::Test => "test",
-        })
-    }
-}
-
-/// Which predictions are asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Splits {
-    /// Out-of-fold predictions of the training rows.
-    pub oof: bool,
-    /// Predictions of the test rows.
-    pub test: bool,
-}
-
-/// The opened files of an input table.
-#[derive(Clone, Copy, Default)]
-pub struct Tables<'a> {
-    /// Training rows, in any order, possibly with others.
-    pub train: Option<&'a dyn TableSource>,
-    /// Test rows, likewise.
-    pub test: Option<&'a dyn TableSource>,
-}
-
-/// How far a run is.
-#[derive(Debug, Clone, Copy)]
-pub struct Progress<'a> {
-    /// The stage.
-    pub stage: &'a str,
-    /// The graph file, relative to the model's folder.
-    pub graph: &'a str,
-    /// Rows run so far, over all stages and graphs.
-    pub rows_done: u64,
-    /// Rows to run, over all stages and graphs.
-    pub rows_total: u64,
-}
-
-/// What to run, and on what.
-#[derive(Clone)]
-pub struct Request<'a> {
-    /// The model.
-    pub manifest: &'a Manifest,
-    /// Its fold map; needed where a pattern names `{fold}`.
-    pub folds: Option<&'a Folds>,
-    /// Fold maps of single seeds, where each seed has its own; the others take [`Self::folds`].
-    pub seed_folds: BTreeMap<i64, &'a Folds>,
-    /// Input tables by the name that the manifest gives them.
-    pub tables: BTreeMap<String, Tables<'a>>,
-    /// Training rows, in the order of the truth; the fold map's where absent.
-    pub train_rows: Option<&'a RowIndex>,
-    /// Test rows, in the order of the sample submission; those of the first test table where absent.
-    pub test_rows: Option<&'a RowIndex>,
-    /// What is asked for.
-    pub splits: Splits,
-    /// Rows per run of a graph, instead of the manifest's.
-    pub batch_size: Option<usize>,
-    /// Threads, at least 1.
-    pub threads: usize,
-    /// Where to run.
-    pub device: Device,
-    /// How large a graph may be.
-    pub limits: Limits,
-    /// Told after every batch, from any thread.
-    pub progress: &'a (dyn Fn(Progress<'_>) + Sync),
-    /// Asked before every batch.
-    pub cancelled: &'a (dyn Fn() -> bool + Sync),
-}
-
-impl<'a> Request<'a> {
-    /// A request for both splits of `manifest` on one thread of the CPU, without tables, folds and rows.
-    #[must_use]
-    pub fn new(manifest: &'a Manifest) -> Self {
-        Self {
-            manifest,
-            folds: None,
-            seed_folds: BTreeMap::new(),
-            tables: BTreeMap::new(),
-            train_rows: None,
-            test_rows: None,
-            splits: Splits { oof: true, test: true },
-            batch_size: None,
-            threads: 1,
-            device: Device::Auto,
-            limits: Limits::default(),
-            progress: &|_| {},
-            cancelled: &|| false,
-        }
-    }
-}
-
-/// Values of a split, shape `(n_rows, n_outputs)`.
-#[derive(Debug, Clone)]
-pub struct Values {
-    /// The rows, in order.
-    pub rows: RowIndex,
-    /// Columns of f32. Rows of label -1 are NaN in every column.
-    pub columns: OwnedBlocks,
-}
-
-/// A graph file that ran (or the external data of one).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GraphFile {
-    /// The file.
-    pub path: PathBuf,
-    /// Relative to the model's folder, as the manifest's pattern names it.
-    pub name: String,
-    /// BLAKE3 of its bytes.
-    pub fingerprint: Fingerprint,
-}
-
-/// How long a graph took, its loads included, summed over threads.
-#[derive(Debug, Clone, PartialEq)]
-pub struct GraphTime {
-    /// The stage.
-    pub stage: String,
-    /// The graph file, relative to the model's folder.
-    pub graph: String,
-    /// Rows that it ran.
-    pub rows: u64,
-    /// Seconds.
-    pub seconds: f64,
-}
-
-/// What really happened.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RunReport {
-    /// `onnxruntime` or `rten`.
-    pub engine: String,
-    /// Its version.
-    pub version: String,
-    /// The library, where one was loaded.
-    pub library: Option<PathBuf>,
-    /// The device that really ran.
-    pub device: RanOn,
-    /// The number format of the graphs' inputs: f16 where any takes it.
-    pub precision: Precision,
-    /// Rows over all graphs of all stages.
-    pub rows: u64,
-    /// Per graph, in the order of the sums.
-    pub graphs: Vec<GraphTime>,
-    /// What a person should know, each once.
-    pub notes: Vec<String>,
-}
-
-/// A model's predictions.
-#[derive(Debug, Clone)]
-pub struct Prediction {
-    /// Out-of-fold predictions, where asked for.
-    pub oof: Option<Values>,
-    /// Test predictions, where asked for.
-    pub test: Option<Values>,
-    /// Outputs per row.
-    pub n_outputs: usize,
-    /// Every file that ran, each once, in order of name.
-    pub graphs: Vec<GraphFile>,
-    /// What happened.
-    pub report: RunReport,
-}
-
-/// The rows of a split with what is needed to run them.
-pub(crate) struct SplitRows<'a> {
-    pub(crate) split: Split,
-    pub(crate) rows: RowIndex,
-    pub(crate) tables: BTreeMap<&'a str, BoundTable<'a>>,
-}
+use setup::Setup;
+use std::{collections::BTreeMap, path::PathBuf};
 
 /// Runs a model.
 ///
 /// Errors before anything runs where a file, table, column or row is missing; afterwards where a graph fails or gives
-/// NaN. Nothing is written.
+/// NaN. Nothing is written but the request's partial file.
 pub fn predict(runtime: &Runtime, request: &Request<'_>) -> Result<Prediction, InferError> {
+    prepared(runtime, request, |setup| {
+        let manifest = request.manifest;
+        let key = setup.key();
+        let (mut keeper, state) = Keeper::open(request.partial.as_ref(), key);
+        setup.skip(stage::rows_of(setup, &state));
+        let resumed =
+            setup.plans[..state.done.len()].iter().map(|plan| plan.graphs.len()).sum::<usize>() + state.graphs;
+        let State { mut done, mut graphs, mut sums } = state;
+        let mut times = Vec::new();
+        for at in done.len()..setup.plans.len() {
+            let (output, more) = {
+                let job = stage::Job::new(setup, at, &done)?;
+                job.run(&mut keeper, &done, std::mem::take(&mut graphs), std::mem::take(&mut sums))?
+            };
+            times.extend(more);
+            done.push(output);
+            // Other processes read finished stages from there.
+            if at + 1 < setup.plans.len() {
+                keeper.keep(&done, 0, [&sums[0], &sums[1]], request.executor.is_some())?;
+            }
+        }
+        let given = precision(setup.plans);
+        if given != manifest.precision {
+            setup.note(format!("the manifest says {:?}, the graphs take {given:?}", manifest.precision).to_lowercase());
+        }
+        let [train, test] = done.pop().ok_or_else(|| InferError::Bug("no stage ran".to_owned()))?;
+        let n_outputs = train.as_ref().or(test.as_ref()).map_or(0, |rows| rows.width);
+        let values = |rows: Option<StageRows>, split: Option<&SplitRows<'_>>| {
+            Some(Values { columns: columns(&rows?), rows: split?.rows.clone() })
+        };
+        keeper.forget();
+        Ok(Prediction {
+            oof: values(train, setup.train),
+            test: values(test, setup.test),
+            n_outputs,
+            graphs: files(setup.plans),
+            report: RunReport {
+                engine: runtime.engine_name().to_owned(),
+                version: runtime.version().to_owned(),
+                library: runtime.library().map(ToOwned::to_owned),
+                device: setup.device(),
+                precision: given,
+                rows: times.iter().map(|time| time.rows).sum(),
+                resumed,
+                graphs: times,
+                notes: once(setup.notes()),
+            },
+        })
+    })
+}
+
+/// Finds graphs and rows, decides where to run, and goes on with that.
+fn prepared<T>(
+    runtime: &Runtime,
+    request: &Request<'_>,
+    then: impl FnOnce(&Setup<'_>) -> Result<T, InferError>,
+) -> Result<T, InferError> {
     let manifest = request.manifest;
     let model = manifest.model.to_string();
     if manifest.stages.is_empty() {
@@ -217,89 +105,78 @@ pub fn predict(runtime: &Runtime, request: &Request<'_>) -> Result<Prediction, I
     let test = if request.splits.test { Some(bind(request, &model, Split::Test, &mut notes)?) } else { None };
     let placed = runtime.place(request.device)?;
     notes.extend(placed.note.clone());
+    let setup = Setup::new(runtime, request, &model, placed, &plans, [train.as_ref(), test.as_ref()])?;
+    notes.into_iter().for_each(|note| setup.note(note));
+    then(&setup)
+}
 
-    let setup = stage::Setup::new(runtime, request, &model, placed, &plans, train.as_ref(), test.as_ref())?;
-    let mut done: BTreeMap<&str, stage::StageOutput> = BTreeMap::new();
-    let mut times = Vec::new();
-    for plan in &plans {
-        let (output, more) = setup.run(plan, &done)?;
-        times.extend(more);
-        done.insert(&plan.stage.name, output);
-    }
-    notes.extend(setup.notes());
-    let device = setup.device();
-    let given = precision(&plans);
-    if given != manifest.precision {
-        notes.push(format!("the manifest says {:?}, the graphs take {given:?}", manifest.precision).to_lowercase());
-    }
-    let last = plans.last().and_then(|plan| done.remove(plan.stage.name.as_str()));
-    let last = last.ok_or_else(|| InferError::Bug("no stage ran".to_owned()))?;
-    let n_outputs = last.train.as_ref().or(last.test.as_ref()).map_or(0, |rows| rows.width);
-    let values = |rows: Option<StageRows>, split: Option<&SplitRows<'_>>| {
-        Some(Values { columns: columns(&rows?), rows: split?.rows.clone() })
-    };
+fn once(notes: Vec<String>) -> Vec<String> {
     let mut once = Vec::new();
     notes.into_iter().for_each(|note| {
         if !once.contains(&note) {
-            once.push(note)
+            once.push(note);
         }
     });
-    Ok(Prediction {
-        oof: values(last.train, train.as_ref()),
-        test: values(last.test, test.as_ref()),
-        n_outputs,
-        graphs: files(&plans),
-        report: RunReport {
-            engine: runtime.engine_name().to_owned(),
-            version: runtime.version().to_owned(),
-            library: runtime.library().map(ToOwned::to_owned),
-            device,
-            precision: given,
-            rows: times.iter().map(|time| time.rows).sum(),
-            graphs: times,
-            notes: once,
-        },
-    })
+    once
 }
 
-/// Finds the rows of a split and lines its tables up with them.
+/// Any fold map: all are of the same rows.
+fn any_folds<'a>(request: &Request<'a>) -> Option<&'a Folds> {
+    let mut maps = std::iter::once(&request.folds).chain(request.stage_folds.values());
+    maps.find_map(|maps| maps.all.or_else(|| maps.by_seed.values().next().copied()))
+}
+
+/// Finds the rows of a split and lines its tables and events up with them.
 fn bind<'a>(
     request: &Request<'a>,
     model: &str,
     split: Split,
     notes: &mut Vec<String>,
 ) -> Result<SplitRows<'a>, InferError> {
-    let mut wanted: Vec<&'a str> = Vec::new();
-    for stage in &request.manifest.stages {
-        for spec in stage.inputs.values() {
-            if let InputSpec::Table { table, .. } = spec
-                && !wanted.contains(&table.as_str())
-            {
-                wanted.push(table);
-            }
+    let manifest = request.manifest;
+    let name = manifest.model.as_str();
+    let (mut wanted, mut wanted_events) = (Vec::<&'a str>::new(), BTreeMap::<&'a str, bool>::new());
+    for spec in manifest.stages.iter().flat_map(|stage| stage.inputs.values()) {
+        match spec {
+            InputSpec::Table { table, .. } if !wanted.contains(&table.as_str()) => wanted.push(table),
+            InputSpec::Events { events, tensor } => *wanted_events.entry(events).or_default() |= tensor.needs_ice(),
+            InputSpec::Table { .. } | InputSpec::Stage { .. } => {}
         }
     }
+    let absent = |table: &str| InferError::NoTable { model: model.to_owned(), table: table.to_owned(), split };
     let source = |table: &str| {
         let tables = request.tables.get(table).copied().unwrap_or_default();
         let source = if split == Split::Oof { tables.train } else { tables.test };
-        source.ok_or_else(|| InferError::NoTable { model: model.to_owned(), table: table.to_owned(), split })
+        source.ok_or_else(|| absent(table))
     };
+    let mut opened = BTreeMap::new();
+    for (events, with_ice) in wanted_events {
+        let (tables, spec) =
+            request.events.get(events).zip(manifest.events.get(events)).ok_or_else(|| absent(events))?;
+        opened.insert(events, (OpenEvents::open(name, events, split, tables, spec, with_ice)?, spec));
+    }
     let rows = match split {
-        Split::Oof => request.train_rows.or(request.folds.map(Folds::rows)),
+        Split::Oof => request.train_rows.or_else(|| any_folds(request).map(Folds::rows)),
         Split::Test => request.test_rows,
     };
-    let rows = match (rows, wanted.first()) {
-        (Some(rows), _) => rows.clone(),
-        (None, Some(table)) => source(table)?.rows().clone(),
-        (None, None) => return Err(InferError::NoRows { model: model.to_owned(), split }),
+    let rows = match (rows, wanted.first(), opened.values().next()) {
+        (Some(rows), ..) => rows.clone(),
+        (None, Some(table), _) => source(table)?.rows().clone(),
+        (None, None, Some((events, _))) => events.rows().clone(),
+        (None, None, None) => return Err(InferError::NoRows { model: model.to_owned(), split }),
     };
-    let mut tables = BTreeMap::new();
+    let (mut tables, mut events) = (BTreeMap::new(), BTreeMap::new());
     for table in wanted {
-        let (bound, note) = BoundTable::bind(request.manifest.model.as_str(), table, split, source(table)?, &rows)?;
+        let (bound, note) = BoundTable::bind(name, table, split, source(table)?, &rows)?;
         notes.extend(note);
         tables.insert(table, bound);
     }
-    Ok(SplitRows { split, rows, tables })
+    for (table, (open, spec)) in opened {
+        let (bound, note) = open.bind(name, table, split, spec, &rows)?;
+        notes.extend(note);
+        events.insert(table, bound);
+    }
+    Ok(SplitRows { split, rows, tables, events })
 }
 
 /// Row-major values to columns, some rows at a time so that they are still in the cache for the next column.
@@ -336,6 +213,3 @@ fn precision(plans: &[StagePlan<'_>]) -> Precision {
         .any(|graph| graph.scan.inputs.iter().any(|port| port.dtype == crate::engine::DType::F16));
     if half { Precision::F16 } else { Precision::F32 }
 }
-
-/// Seconds and rows of the graphs of a stage.
-pub(crate) type Times = Mutex<Vec<(Duration, u64)>>;

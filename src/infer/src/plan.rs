@@ -2,12 +2,12 @@
 
 use crate::{
     error::InferError,
-    pipeline::Request,
+    request::{FoldMaps, Request},
     scan::{Scan, ScanFileError, scan_file},
 };
 use blend_core::{
     Fingerprint, Folds, OutputKind,
-    manifest::{InputSpec, Stage},
+    manifest::{EventTensor, InputSpec, Stage},
 };
 use std::{
     collections::BTreeMap,
@@ -37,6 +37,18 @@ impl Graph {
     }
 }
 
+impl Graph {
+    /// Pulses of an event that a run takes, where the graph fixes them: the second dimension of an input that has one
+    /// for each pulse.
+    pub(crate) fn fixed_pulses(&self, stage: &Stage) -> Option<usize> {
+        self.scan.inputs.iter().find_map(|port| match stage.inputs.get(&port.name)? {
+            InputSpec::Events { tensor: EventTensor::Length | EventTensor::Event, .. } => None,
+            InputSpec::Events { .. } => port.dims.as_ref()?.get(1).copied().flatten(),
+            _ => None,
+        })
+    }
+}
+
 /// A stage with its graphs, seeds outer and folds inner.
 pub(crate) struct StagePlan<'a> {
     pub(crate) stage: &'a Stage,
@@ -49,14 +61,32 @@ pub(crate) struct StagePlan<'a> {
     pub(crate) transform_of: Vec<BTreeMap<String, usize>>,
 }
 
-/// The fold map of `seed`.
-pub(crate) fn folds_of<'a>(request: &Request<'a>, seed: Option<i64>) -> Option<&'a Folds> {
-    seed.and_then(|seed| request.seed_folds.get(&seed).copied()).or(request.folds)
+/// The fold map of `seed` in a stage: the stage's own, else the model's.
+pub(crate) fn folds_of<'a>(request: &Request<'a>, stage: &str, seed: Option<i64>) -> Option<&'a Folds> {
+    let of = |maps: &FoldMaps<'a>| seed.and_then(|seed| maps.by_seed.get(&seed).copied()).or(maps.all);
+    request.stage_folds.get(stage).and_then(of).or_else(|| of(&request.folds))
+}
+
+/// Refuses a fold map that is not the one that the graphs were trained with.
+fn check_fingerprints(request: &Request<'_>) -> Result<(), InferError> {
+    let manifest = request.manifest;
+    let stages = manifest.stages.iter().map(|stage| (stage.folds_fingerprint, request.stage_folds.get(&stage.name)));
+    for (expected, maps) in stages.chain([(manifest.folds_fingerprint, Some(&request.folds))]) {
+        let (Some(expected), Some(maps)) = (expected, maps) else { continue };
+        match maps.fingerprint() {
+            Some(given) if given != expected => {
+                return Err(InferError::OtherFolds { model: manifest.model.to_string(), expected, given });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Finds and scans all graphs of all stages.
 pub(crate) fn plan<'a>(request: &Request<'a>) -> Result<Vec<StagePlan<'a>>, InferError> {
     let manifest = request.manifest;
+    check_fingerprints(request)?;
     let mut known = Known::new();
     let mut plans: Vec<StagePlan<'a>> = Vec::with_capacity(manifest.stages.len());
     for (at, stage) in manifest.stages.iter().enumerate() {
@@ -66,7 +96,7 @@ pub(crate) fn plan<'a>(request: &Request<'a>) -> Result<Vec<StagePlan<'a>>, Infe
         for (seed, fold) in axes(request, stage)? {
             let mut transforms = BTreeMap::new();
             for (input, spec) in &stage.inputs {
-                let InputSpec::Stage { transform: Some(pattern), .. } = spec else { continue };
+                let Some(pattern) = spec.transform() else { continue };
                 let name = expand(request, stage, pattern, seed, fold)?;
                 let position = match plan.transforms.iter().position(|graph| graph.name == name) {
                     Some(position) => position,
@@ -89,9 +119,16 @@ pub(crate) fn plan<'a>(request: &Request<'a>) -> Result<Vec<StagePlan<'a>>, Infe
 fn check_inputs(request: &Request<'_>, stage: &Stage, earlier: &[Stage]) -> Result<(), InferError> {
     let model = request.manifest.model.to_string();
     let mut only_stages = !stage.inputs.is_empty();
+    let mut first_events = None;
     for (input, spec) in &stage.inputs {
         match spec {
             InputSpec::Table { .. } => only_stages = false,
+            InputSpec::Events { events, .. } => {
+                only_stages = false;
+                if *first_events.get_or_insert(events) != events {
+                    return Err(InferError::TwoEvents { model, stage: stage.name.clone() });
+                }
+            }
             InputSpec::Stage { stage: wanted, .. } => {
                 if !earlier.iter().any(|other| other.name == *wanted) {
                     let (input, wanted) = (input.clone(), wanted.clone());
@@ -123,7 +160,7 @@ fn axes(request: &Request<'_>, stage: &Stage) -> Result<Vec<Axes>, InferError> {
             axes.push((seed, None));
             continue;
         }
-        let folds = folds_of(request, seed).ok_or_else(|| InferError::NoFoldMap {
+        let folds = folds_of(request, &stage.name, seed).ok_or_else(|| InferError::NoFoldMap {
             model: model(),
             stage: stage.name.clone(),
             pattern: stage.graphs.clone(),

@@ -3,7 +3,7 @@
 use crate::{
     engine::{DType, Data},
     error::InferError,
-    pipeline::Split,
+    request::Split,
 };
 use blend_core::{
     RowIndex, TableSource,
@@ -11,6 +11,9 @@ use blend_core::{
     source::{Column, ColumnType},
 };
 use half::f16;
+
+/// Rows that are turned from columns to rows together.
+const TILE: usize = 64;
 
 /// A table whose rows were found for one split.
 pub(crate) struct BoundTable<'a> {
@@ -133,13 +136,17 @@ impl<'a> BoundTable<'a> {
                     self.source.place()
                 )));
             }
-            for (column, values) in read.iter().enumerate() {
-                fill(values, span, first, &mut cells, width, column).map_err(|at| InferError::Value {
-                    column: self.source.columns()[columns[column]].0.clone(),
-                    place: self.source.place(),
-                    id: ids.id(rows[at as usize] as usize).into_owned(),
-                    dtype: dtype.to_string(),
-                })?;
+            // Some rows at a time, so that what is written stays in the cache for the next column.
+            for tile in span.chunks(TILE) {
+                let is_run = tile.windows(2).all(|pair| pair[1] == (pair[0].0 + 1, pair[0].1 + 1));
+                for (column, values) in read.iter().enumerate() {
+                    fill(values, (tile, is_run), first, &mut cells, width, column).map_err(|at| InferError::Value {
+                        column: self.source.columns()[columns[column]].0.clone(),
+                        place: self.source.place(),
+                        id: ids.id(rows[at as usize] as usize).into_owned(),
+                        dtype: dtype.to_string(),
+                    })?;
+                }
             }
         }
         Ok(cells)
@@ -152,21 +159,31 @@ fn spans(wanted: &[(u32, u32)]) -> impl Iterator<Item = &[(u32, u32)]> {
     wanted.chunk_by(|a, b| b.0 - a.0 <= 64)
 }
 
-/// Copies one column's values to their cells; gives the place in the batch of the first that cannot be held.
+/// Copies one column's values to their cells; gives the place in the batch of the first that cannot be held. `is_run`
+/// says that the rows follow each other both in the table and in the batch.
 fn fill<T: Cell>(
     values: &Column,
-    span: &[(u32, u32)],
+    (span, is_run): (&[(u32, u32)], bool),
     first: usize,
     cells: &mut [T],
     width: usize,
     column: usize,
 ) -> Result<(), u32> {
     macro_rules! copy {
-        ($values:expr, $convert:expr) => {
+        ($values:expr, $convert:expr) => {{
+            if let (true, Some(&(position, at))) = (is_run, span.first()) {
+                // The usual case, without a look-up for each value.
+                let values = &$values[position as usize - first..][..span.len()];
+                let cells = cells[at as usize * width..][..span.len() * width].chunks_exact_mut(width);
+                for (row, (value, cells)) in values.iter().zip(cells).enumerate() {
+                    cells[column] = $convert(value).ok_or(at + row as u32)?;
+                }
+                return Ok(());
+            }
             for &(position, at) in span {
                 cells[at as usize * width + column] = $convert(&$values[position as usize - first]).ok_or(at)?;
             }
-        };
+        }};
     }
     match values {
         Column::F32(v) => copy!(v, |x: &f32| T::of_f32(*x)),

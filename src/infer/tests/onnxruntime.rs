@@ -10,7 +10,8 @@ use blend_core::{
     source::Column,
 };
 use blend_infer::{
-    Device, EngineChoice, Kind, Prediction, RanOn, Request, Runtime, RuntimeError, Search, Splits, Tables, predict,
+    Device, EngineChoice, FoldMaps, Kind, Prediction, RanOn, Request, Runtime, RuntimeError, Search, Splits, Tables,
+    predict,
 };
 use common::*;
 use std::path::{Path, PathBuf};
@@ -129,7 +130,7 @@ fn both_engines_give_the_same_within_tolerance() {
     main.seeds = vec![0, 1];
     let manifest = manifest(OutputKind::Logit, Average::Probability, vec![main]);
     let run = |runtime: &Runtime, threads| {
-        let mut request = Request { folds: Some(&folds), threads, ..Request::new(&manifest) };
+        let mut request = Request { folds: FoldMaps::one(&folds), threads, ..Request::new(&manifest) };
         request.tables.insert("features".to_owned(), Tables { train: Some(&source), test: Some(&source) });
         predict(runtime, &request).unwrap()
     };
@@ -161,6 +162,7 @@ fn cuda_runs_or_is_refused() {
         }
         Err(error) => {
             assert_eq!(error.kind(), Kind::Machine);
+            assert!(std::env::var_os("BLEND_REQUIRE_CUDA").is_none(), "{error}");
             eprintln!("SKIPPED: no CUDA here: {error}");
         }
     }
@@ -200,7 +202,7 @@ fn the_engines_agree_on_the_digits() {
         manifest.folder = folder.join(model);
         let run = |runtime: &Runtime| {
             let splits = Splits { oof: false, test: true };
-            let mut request = Request { folds: Some(&folds), splits, threads: 2, ..Request::new(&manifest) };
+            let mut request = Request { folds: FoldMaps::one(&folds), splits, threads: 2, ..Request::new(&manifest) };
             request.tables.insert("features".to_owned(), Tables { train: None, test: Some(&source) });
             predict(runtime, &request)
         };

@@ -8,8 +8,8 @@ use blend_core::{
     source::Column,
 };
 use blend_infer::{
-    Device, EngineChoice, InferError, Kind, Prediction, RanOn, Request, Runtime, Search, Splits, Tables, Values,
-    predict,
+    Device, EngineChoice, FoldMaps, InferError, Kind, Prediction, RanOn, Request, Runtime, Search, Splits, Tables,
+    Values, predict,
 };
 use common::*;
 use std::{
@@ -49,7 +49,7 @@ impl World {
 
     fn request<'a>(&'a self, manifest: &'a Manifest) -> Request<'a> {
         Request {
-            folds: Some(&self.folds),
+            folds: FoldMaps::one(&self.folds),
             tables: BTreeMap::from([(
                 "features".to_owned(),
                 Tables { train: Some(&self.train), test: Some(&self.test) },
@@ -165,7 +165,7 @@ fn each_seed_may_have_its_own_folds() {
     let other = |id: i64| (id + 1) % 3;
     let folds = Folds::new(world.folds.rows().clone(), (0..50).map(other).collect()).unwrap();
     let mut request = world.request(&manifest);
-    request.seed_folds.insert(1, &folds);
+    request.folds.by_seed.insert(1, &folds);
     let oof = predict(&embedded(), &request).unwrap().oof.unwrap();
     for id in 0..50 {
         let mut parts = vec![dense(1, other(id), features(id))[0]];
@@ -332,11 +332,10 @@ fn what_is_wrong_in_the_manifest_is_named() {
     let unknown = InputSpec::Stage { stage: "later".into(), transform: None };
     let error = with(&|m| drop(m.stages[0].inputs.insert("x".into(), unknown.clone())));
     assert!(matches!(error, InferError::UnknownStage { .. }), "{error}");
-    let error =
-        with(&|m| drop(m.stages[0].inputs.insert("x".into(), InputSpec::Table { table: "t".into(), columns: None })));
+    let error = with(&|m| drop(m.stages[0].inputs.insert("x".into(), InputSpec::table("t"))));
     assert!(matches!(error, InferError::NoTable { .. }), "{error}");
     let manifest = plain();
-    let error = predict(&embedded(), &Request { folds: None, ..world.request(&manifest) }).unwrap_err();
+    let error = predict(&embedded(), &Request { folds: FoldMaps::default(), ..world.request(&manifest) }).unwrap_err();
     assert!(matches!(error, InferError::NoFoldMap { .. }), "{error}");
     let nothing = Splits { oof: false, test: false };
     let error = predict(&embedded(), &Request { splits: nothing, ..world.request(&manifest) }).unwrap_err();

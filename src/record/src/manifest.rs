@@ -1,19 +1,21 @@
 //! `model.yaml`: a base model, to and from [`Manifest`].
 
+mod events;
+
 use crate::{
     error::DocumentError,
     publish::publish,
     workspace::Workspace,
     yaml::{
         At, Doc, Form,
-        parts::{ColumnRaw, Finite, Names, write_column, write_names},
+        parts::{Finite, Names, write_names},
         text_of,
         write::{self, Page},
     },
 };
 use blend_core::{
-    CompetitionId, Frame, ModelId, OutputKind,
-    manifest::{Average, Claimed, ColumnFile, InputSpec, Manifest, Precision, Stage, TableSpec},
+    CompetitionId, Fingerprint, Frame, ModelId, OutputKind,
+    manifest::{Average, Claimed, ColumnFile, EventsSpec, InputSpec, Manifest, Precision, Stage, TableSpec},
     output::{Encoding, OUTPUT_KINDS, Transform},
 };
 use serde::Deserialize;
@@ -40,11 +42,17 @@ const FORM: Form = Form(&[
     (
         "stages",
         "as a list of `- {name: main, graphs: \"seed{seed}_fold{fold}.onnx\", inputs: {features: {table: features}}}`; \
-         an input is {table: T, columns: [..]} or {stage: S, transform: GRAPH}",
+         an input is {table: T, columns: [..], shape: [..], transform: GRAPH}, {stage: S, transform: GRAPH} or \
+         {events: E, tensor: pos} or {events: E, features: [x, y, z]}",
     ),
     ("seeds", "`seeds: [0, 1, 2]`"),
-    ("folds", "`folds: {file: ../data/folds.csv, column: fold}`"),
+    (
+        "folds",
+        "`folds: {file: ../data/folds.csv, column: fold}`; `column: \"fold_seed{seed}\"` where each seed has its own map, \
+         `fingerprint: \"blake3:...\"` to refuse any other map",
+    ),
     ("tables", "`tables: {features: {train: ../data/train.csv, test: ../data/test.csv, columns: \"*\"}}`"),
+    ("events", events::FORM),
     ("batch_size", "`batch_size: 256`"),
     ("precision", "`precision: f32` or `f16`"),
     ("allowed_domains", "`allowed_domains: [ai.onnx.ml]`"),
@@ -63,9 +71,11 @@ struct Raw {
     #[serde(default)]
     stages: Vec<At<StageRaw>>,
     seeds: Option<At<Vec<i64>>>,
-    folds: Option<ColumnRaw>,
+    folds: Option<FoldsRaw>,
     #[serde(default)]
     tables: BTreeMap<String, At<TableRaw>>,
+    #[serde(default)]
+    events: BTreeMap<String, At<events::EventsRaw>>,
     batch_size: Option<At<usize>>,
     precision: Option<At<String>>,
     #[serde(default)]
@@ -89,9 +99,17 @@ struct StageRaw {
     graphs: At<String>,
     inputs: BTreeMap<String, At<InputRaw>>,
     seeds: Option<At<Vec<i64>>>,
-    folds: Option<ColumnRaw>,
+    folds: Option<FoldsRaw>,
     output: Option<String>,
     kind: Option<At<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FoldsRaw {
+    file: At<String>,
+    column: At<String>,
+    fingerprint: Option<At<String>>,
 }
 
 #[derive(Deserialize)]
@@ -99,8 +117,12 @@ struct StageRaw {
 struct InputRaw {
     table: Option<At<String>>,
     columns: Option<At<Names>>,
+    shape: Option<At<Vec<usize>>>,
     stage: Option<At<String>>,
     transform: Option<At<String>>,
+    events: Option<At<String>>,
+    tensor: Option<At<String>>,
+    features: Option<At<Vec<At<String>>>>,
 }
 
 #[derive(Deserialize)]
@@ -139,14 +161,19 @@ fn check(doc: &Doc<'_>, model: &ModelId, raw: Raw) -> Result<Manifest, DocumentE
     let kind = doc.choice("output", &raw.output, &OUTPUT_KINDS)?;
     let encoding = check_encoding(doc, kind, &raw)?;
     let average = check_average(doc, kind, raw.average.as_ref())?;
-    let folds = check_folds(doc, &raw)?;
+    let folds = raw.folds.as_ref().map(|folds| check_folds(doc, folds)).transpose()?;
+    let (folds, folds_fingerprint) = folds.map_or((None, None), |(folds, print)| (Some(folds), print));
     let tables = raw.tables.iter().map(|(name, raw)| Ok((name.clone(), check_table(doc, name, raw)?)));
     let tables = tables.collect::<Result<BTreeMap<_, _>, DocumentError>>()?;
+    let events = raw.events.iter().map(|(name, raw)| Ok((name.clone(), events::check(doc, name, raw)?)));
+    let events = events.collect::<Result<BTreeMap<_, _>, DocumentError>>()?;
     let mut stages: Vec<Stage> = vec![];
     for stage in &raw.stages {
-        let checked = check_stage(doc, &stage.value, raw.seeds.as_ref(), &stages, &tables)?;
+        let known = Known { earlier: &stages, tables: &tables, events: &events };
+        let checked = check_stage(doc, &stage.value, raw.seeds.as_ref(), &known)?;
         stages.push(checked);
     }
+    let (folds, folds_fingerprint) = hoist_folds(folds, folds_fingerprint, &mut stages);
     if let Some(at) = raw.batch_size.as_ref().filter(|at| at.value == 0) {
         return Err(doc.fault(at.referenced, "`batch_size` is 0"));
     }
@@ -158,7 +185,9 @@ fn check(doc: &Doc<'_>, model: &ModelId, raw: Raw) -> Result<Manifest, DocumentE
         claimed: raw.claimed.map(|raw| Claimed { score: raw.score.0, scope: raw.scope }),
         stages,
         folds,
+        folds_fingerprint,
         tables,
+        events,
         batch_size: raw.batch_size.map_or(DEFAULT_BATCH_SIZE, |at| at.value),
         precision: raw.precision.as_ref().map_or(Ok(Precision::F32), |at| doc.choice("precision", at, &PRECISIONS))?,
         allowed_domains: raw.allowed_domains,
@@ -176,7 +205,10 @@ fn check_encoding(doc: &Doc<'_>, kind: OutputKind, raw: &Raw) -> Result<Encoding
     }
     Ok(Encoding {
         kind,
-        frame: raw.frame.as_ref().map_or(Ok(Frame::Xyz), |at| doc.choice("frame", at, &FRAMES))?,
+        frame: raw
+            .frame
+            .as_ref()
+            .map_or_else(|| Ok(events::default_frame(kind, &raw.events)), |at| doc.choice("frame", at, &FRAMES))?,
         transform: raw.transform.as_ref().map(|at| doc.choice("transform", at, &TRANSFORMS)).transpose()?,
     })
 }
@@ -197,27 +229,36 @@ fn check_average(doc: &Doc<'_>, kind: OutputKind, raw: Option<&At<String>>) -> R
     Ok(average)
 }
 
-/// One fold map serves all stages, wherever it is written.
-fn check_folds(doc: &Doc<'_>, raw: &Raw) -> Result<Option<ColumnFile>, DocumentError> {
-    let column = |raw: &ColumnRaw| {
-        if raw.column.value.contains(['{', '}']) {
-            let message = format!("column `{}`: a fold map for each seed is not built yet", raw.column.value);
-            return Err(doc.fault(raw.column.referenced, message));
-        }
-        doc.column(raw)
-    };
-    let mut found = raw.folds.as_ref().map(column).transpose()?;
-    for stage in &raw.stages {
-        let Some(raw_folds) = &stage.value.folds else { continue };
-        let own = column(raw_folds)?;
-        let others_lack_it = found.is_none() && raw.stages.iter().any(|stage| stage.value.folds.is_none());
-        if others_lack_it || found.as_ref().is_some_and(|found| *found != own) {
-            let message = "stages with different fold maps are not built yet";
-            return Err(doc.fault(raw_folds.column.referenced, message));
-        }
-        found = Some(own);
+/// A fold map and the fingerprint that it must have.
+fn check_folds(doc: &Doc<'_>, raw: &FoldsRaw) -> Result<(ColumnFile, Option<Fingerprint>), DocumentError> {
+    if raw.column.value.replace("{seed}", "").contains(['{', '}']) {
+        let message = format!("column `{}` has braces that are not `{{seed}}`", raw.column.value);
+        return Err(doc.fault(raw.column.referenced, message));
     }
-    Ok(found)
+    let map = ColumnFile { file: doc.path(&raw.file)?, column: raw.column.value.clone() };
+    Ok((map, raw.fingerprint.as_ref().map(|print| doc.fingerprint(print)).transpose()?))
+}
+
+/// A map that every stage names is the model's.
+fn hoist_folds(
+    folds: Option<ColumnFile>,
+    fingerprint: Option<Fingerprint>,
+    stages: &mut [Stage],
+) -> (Option<ColumnFile>, Option<Fingerprint>) {
+    for stage in &mut *stages {
+        if folds.is_some() && stage.folds == folds && stage.folds_fingerprint == fingerprint {
+            (stage.folds, stage.folds_fingerprint) = (None, None);
+        }
+    }
+    let Some(first) = stages.first().map(|stage| (stage.folds.clone(), stage.folds_fingerprint)) else {
+        return (folds, fingerprint);
+    };
+    let shared = stages.iter().all(|stage| (&stage.folds, stage.folds_fingerprint) == (&first.0, first.1));
+    if folds.is_some() || first.0.is_none() || !shared {
+        return (folds, fingerprint);
+    }
+    stages.iter_mut().for_each(|stage| (stage.folds, stage.folds_fingerprint) = (None, None));
+    first
 }
 
 fn check_table(doc: &Doc<'_>, name: &str, raw: &At<TableRaw>) -> Result<TableSpec, DocumentError> {
@@ -240,15 +281,21 @@ fn columns(doc: &Doc<'_>, raw: Option<&At<Names>>) -> Result<Option<Vec<String>>
     })
 }
 
+/// What a stage may name.
+struct Known<'a> {
+    earlier: &'a [Stage],
+    tables: &'a BTreeMap<String, TableSpec>,
+    events: &'a BTreeMap<String, EventsSpec>,
+}
+
 fn check_stage(
     doc: &Doc<'_>,
     raw: &StageRaw,
     model_seeds: Option<&At<Vec<i64>>>,
-    earlier: &[Stage],
-    tables: &BTreeMap<String, TableSpec>,
+    known: &Known<'_>,
 ) -> Result<Stage, DocumentError> {
     let name = &raw.name.value;
-    if earlier.iter().any(|stage| stage.name == *name) {
+    if known.earlier.iter().any(|stage| stage.name == *name) {
         return Err(doc.fault(raw.name.referenced, format!("stage `{name}` stands twice")));
     }
     inside_folder(doc, &raw.graphs)?;
@@ -268,8 +315,12 @@ fn check_stage(
         }
         _ => vec![],
     };
-    let inputs =
-        raw.inputs.iter().map(|(input, raw)| Ok((input.clone(), check_input(doc, input, raw, earlier, tables)?)));
+    let inputs = raw
+        .inputs
+        .iter()
+        .map(|(input, at)| Ok((input.clone(), check_input(doc, input, at, &raw.graphs.value, known)?)));
+    let folds = raw.folds.as_ref().map(|folds| check_folds(doc, folds)).transpose()?;
+    let (folds, folds_fingerprint) = folds.map_or((None, None), |(folds, print)| (Some(folds), print));
     Ok(Stage {
         name: name.clone(),
         graphs: raw.graphs.value.clone(),
@@ -277,6 +328,8 @@ fn check_stage(
         inputs: inputs.collect::<Result<_, DocumentError>>()?,
         output: raw.output.clone(),
         kind: raw.kind.as_ref().map(|at| doc.choice("kind", at, &OUTPUT_KINDS)).transpose()?,
+        folds,
+        folds_fingerprint,
     })
 }
 
@@ -301,30 +354,84 @@ fn inside_folder(doc: &Doc<'_>, path: &At<String>) -> Result<(), DocumentError> 
     Ok(())
 }
 
+/// A graph to run an input through first; its placeholders are those of the stage's graphs.
+fn check_transform(doc: &Doc<'_>, transform: &At<String>, graphs: &str) -> Result<String, DocumentError> {
+    inside_folder(doc, transform)?;
+    check_placeholders(doc, transform)?;
+    match ["{seed}", "{fold}"].iter().find(|it| transform.value.contains(**it) && !graphs.contains(**it)) {
+        None => Ok(transform.value.clone()),
+        Some(it) => {
+            let message = format!("`{}` has `{it}`, which `graphs: {graphs}` has not", transform.value);
+            Err(doc.fault(transform.referenced, message))
+        }
+    }
+}
+
 fn check_input(
     doc: &Doc<'_>,
     input: &str,
     raw: &At<InputRaw>,
-    earlier: &[Stage],
-    tables: &BTreeMap<String, TableSpec>,
+    graphs: &str,
+    known: &Known<'_>,
 ) -> Result<InputSpec, DocumentError> {
+    let transform = |it: &Option<At<String>>| it.as_ref().map(|it| check_transform(doc, it, graphs)).transpose();
+    let pick = |what: &str, name: &At<String>, names: &mut dyn Iterator<Item = &str>| {
+        let names: Vec<(&str, ())> = names.map(|name| (name, ())).collect();
+        doc.choice(what, name, &names)
+    };
     match &raw.value {
-        InputRaw { table: Some(table), columns: names, stage: None, transform: None } => {
-            let known: Vec<(&str, ())> = tables.keys().map(|name| (name.as_str(), ())).collect();
-            doc.choice("table", table, &known)?;
-            Ok(InputSpec::Table { table: table.value.clone(), columns: columns(doc, names.as_ref())? })
-        }
-        InputRaw { table: None, columns: None, stage: Some(stage), transform } => {
-            let known: Vec<(&str, ())> = earlier.iter().map(|stage| (stage.name.as_str(), ())).collect();
-            doc.choice("earlier stage", stage, &known)?;
-            transform.iter().try_for_each(|path| inside_folder(doc, path))?;
-            Ok(InputSpec::Stage {
-                stage: stage.value.clone(),
-                transform: transform.as_ref().map(|path| path.value.clone()),
+        InputRaw {
+            table: Some(table),
+            columns: names,
+            shape,
+            stage: None,
+            transform: graph,
+            events: None,
+            tensor: None,
+            features: None,
+        } => {
+            pick("table", table, &mut known.tables.keys().map(String::as_str))?;
+            if let Some(at) = shape.as_ref().filter(|at| at.value.is_empty() || at.value.contains(&0)) {
+                return Err(doc.fault(at.referenced, "`shape` is the sizes of a row's tensor, each at least 1"));
+            }
+            Ok(InputSpec::Table {
+                table: table.value.clone(),
+                columns: columns(doc, names.as_ref())?,
+                shape: shape.as_ref().map(|at| at.value.clone()),
+                transform: transform(graph)?,
             })
         }
-        _ => Err(doc
-            .fault(raw.referenced, format!("input `{input}` is neither {{table, columns}} nor {{stage, transform}}"))),
+        InputRaw {
+            table: None,
+            columns: None,
+            shape: None,
+            stage: Some(stage),
+            transform: graph,
+            events: None,
+            tensor: None,
+            features: None,
+        } => {
+            pick("earlier stage", stage, &mut known.earlier.iter().map(|stage| stage.name.as_str()))?;
+            Ok(InputSpec::Stage { stage: stage.value.clone(), transform: transform(graph)? })
+        }
+        InputRaw {
+            table: None,
+            columns: None,
+            shape: None,
+            stage: None,
+            transform: None,
+            events: Some(events),
+            tensor,
+            features,
+        } => {
+            pick("events", events, &mut known.events.keys().map(String::as_str))?;
+            let spec = &known.events[&events.value];
+            events::check_input(doc, input, raw.referenced, events, spec, tensor.as_ref(), features.as_ref())
+        }
+        _ => Err(doc.fault(
+            raw.referenced,
+            format!("input `{input}` is neither {{table, columns}} nor {{stage, transform}} nor {{events, tensor}}"),
+        )),
     }
 }
 
@@ -342,18 +449,19 @@ pub fn to_yaml(workspace: &Workspace, manifest: &Manifest) -> String {
     page.line("output", Some(kind.name().into()));
     page.line("average", Some(name_in(&AVERAGES, &manifest.average)));
     page.line("transform", transform.map(|it| name_in(&TRANSFORMS, &it)));
-    page.line("frame", (frame != Frame::Xyz).then(|| name_in(&FRAMES, &frame)));
+    let usual = events::usual_frame(kind, manifest.events.values().map(|events| events.compatibility));
+    page.line("frame", (frame != usual).then(|| name_in(&FRAMES, &frame)));
     let claimed = manifest.claimed.as_ref().map(|it| {
         let scope = (!it.scope.is_empty()).then(|| write::text(&it.scope));
         write::map([("score", Some(write::number(it.score))), ("scope", scope)])
     });
     page.line("claimed", claimed);
     if !manifest.stages.is_empty() {
-        page.items("stages", manifest.stages.iter().map(write_stage));
+        page.items("stages", manifest.stages.iter().map(|stage| write_stage(workspace, folder, stage)));
         page.line("batch_size", Some(manifest.batch_size.to_string()));
         page.line("precision", Some(name_in(&PRECISIONS, &manifest.precision)));
     }
-    page.line("folds", manifest.folds.as_ref().map(|it| write_column(workspace, folder, it)));
+    page.line("folds", write_folds(workspace, folder, manifest.folds.as_ref(), manifest.folds_fingerprint));
     if !manifest.tables.is_empty() {
         let path = |path: &std::path::PathBuf| write::text(&workspace.written(folder, path));
         let tables = manifest.tables.iter().map(|(name, it)| {
@@ -363,6 +471,7 @@ pub fn to_yaml(workspace: &Workspace, manifest: &Manifest) -> String {
         });
         page.block("tables", tables);
     }
+    events::write(&mut page, workspace, folder, &manifest.events);
     if !manifest.allowed_domains.is_empty() {
         page.line("allowed_domains", Some(write::list(manifest.allowed_domains.iter().map(|it| write::text(it)))));
     }
@@ -372,13 +481,31 @@ pub fn to_yaml(workspace: &Workspace, manifest: &Manifest) -> String {
     page.finish()
 }
 
-fn write_stage(stage: &Stage) -> String {
+fn write_folds(
+    workspace: &Workspace,
+    folder: &Path,
+    folds: Option<&ColumnFile>,
+    fingerprint: Option<Fingerprint>,
+) -> Option<String> {
+    let it = folds?;
+    Some(write::map([
+        ("file", Some(write::text(&workspace.written(folder, &it.file)))),
+        ("column", Some(write::text(&it.column))),
+        ("fingerprint", fingerprint.map(|print| write::text(&print.to_string()))),
+    ]))
+}
+
+fn write_stage(workspace: &Workspace, folder: &Path, stage: &Stage) -> String {
     let texts = |names: &Vec<String>| write::list(names.iter().map(|name| write::text(name)));
     let inputs = stage.inputs.iter().map(|(name, input)| {
         let input = match input {
-            InputSpec::Table { table, columns } => {
-                write::map([("table", Some(write::text(table))), ("columns", columns.as_ref().map(texts))])
-            }
+            InputSpec::Table { table, columns, shape, transform } => write::map([
+                ("table", Some(write::text(table))),
+                ("columns", columns.as_ref().map(texts)),
+                ("shape", shape.as_ref().map(|shape| write::list(shape.iter().map(ToString::to_string)))),
+                ("transform", transform.as_deref().map(write::text)),
+            ]),
+            InputSpec::Events { events, tensor } => events::write_input(events, tensor),
             InputSpec::Stage { stage, transform } => {
                 write::map([("stage", Some(write::text(stage))), ("transform", transform.as_deref().map(write::text))])
             }
@@ -392,5 +519,6 @@ fn write_stage(stage: &Stage) -> String {
         ("seeds", (!stage.seeds.is_empty()).then(|| write::list(stage.seeds.iter().map(ToString::to_string)))),
         ("output", stage.output.as_deref().map(write::text)),
         ("kind", stage.kind.map(|kind| kind.name().into())),
+        ("folds", write_folds(workspace, folder, stage.folds.as_ref(), stage.folds_fingerprint)),
     ])
 }

@@ -1,5 +1,9 @@
 //! `blend predict`: graphs over their inputs to stored outputs, OOF by the fold map and test by all.
 
+mod estimate;
+pub(crate) mod inputs;
+pub(crate) mod local;
+
 use crate::{
     INTERRUPTED,
     args::{Arguments, Predict, SplitName},
@@ -10,22 +14,28 @@ use crate::{
     verb::doctor::runtime_search,
 };
 use blend_core::{
-    Fingerprint, Folds, ModelId, Oof, OutputKind, RowIndex, Split, Test,
-    manifest::{ColumnFile, InputSpec, Manifest},
-    output::Encoding,
+    Fingerprint, ModelId, Oof, OutputKind, RowIndex, Split, Test, manifest::Manifest, output::Encoding,
     source::OwnedBlocks,
 };
-use blend_infer::{Device, EngineChoice, Progress, Request, Runtime, RuntimeError, Splits, Tables, Values};
+use blend_infer::{
+    Device, EngineChoice, Executor, Partial, Prediction, Progress, Request, Runtime, RuntimeError, Splits, Values,
+};
 use blend_record::{RunKind, RunRecord};
-use blend_store::{Table, feather};
+use blend_store::feather;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use inputs::{Files, Inputs, Maps};
 use serde_json::{Value, json};
 use std::{
-    collections::{BTreeMap, HashMap},
-    path::{Path, PathBuf},
-    sync::{Arc, atomic::Ordering},
-    time::Instant,
+    io::Write,
+    path::PathBuf,
+    sync::{Mutex, PoisonError, atomic::Ordering},
+    time::{Duration, Instant},
 };
+
+/// Longest time between two writes of what an interrupted run leaves behind.
+const KEEP_EVERY: Duration = Duration::from_secs(60);
+/// Between two lines of progress where there is no terminal.
+const TELL_EVERY: Duration = Duration::from_secs(30);
 
 /// Everything the models of a run share.
 struct Shared<'a> {
@@ -36,85 +46,54 @@ struct Shared<'a> {
     device: Device,
     splits: Splits,
     train_rows: Option<RowIndex>,
+    /// Which training rows are scored, where there is truth.
+    scored: Option<Vec<bool>>,
     test_rows: Option<RowIndex>,
     names: Option<Vec<String>>,
-    tables: HashMap<PathBuf, Arc<Table>>,
-    folds: HashMap<(PathBuf, String), Arc<Folds>>,
+    files: Files,
     runtime: Option<Runtime>,
     notes: Vec<String>,
+    /// When the time is up.
+    deadline: Option<Instant>,
     /// Models that ONNX Runtime is needed for, where it was not found.
     refused: Vec<ModelId>,
+}
+
+/// A model with everything that its run needs.
+struct Prepared {
+    manifest: Manifest,
+    splits: Splits,
+    maps: Maps,
+    record: RunRecord,
 }
 
 pub(crate) fn run(arguments: &Arguments, it: &Predict, screen: &Screen) -> Result<bool, Failure> {
     let context = Context::open(arguments)?;
     let id = context.competition.id.clone();
-    let device: Device = it.device.parse().map_err(|error: String| {
-        Failure::usage(error).at(format!("--device {}", it.device)).hint("`blend doctor` shows what there is")
-    })?;
-    let mut models =
-        outputs::chosen(&context, &it.models, |model| context.workspace.manifest_file(&id, model).exists())?;
-    let mut manifests = BTreeMap::new();
-    for model in &models {
-        manifests.insert(model.clone(), outputs::manifest_of(&context, model)?);
-    }
-    models.retain(|model| !manifests[model].stages.is_empty() || !it.models.is_empty());
-    if models.is_empty() {
-        return Err(Failure::usage(format!("no model of `{id}` has graphs"))
-            .at(context.show(&context.workspace.competition_folder(&id)))
-            .hint("describe graphs in models/<competition>/<model>/model.yaml, or `blend import` finished outputs"));
-    }
-    let truth_rows = match &context.competition.truth {
-        Some(path) => {
-            let table = context.read(path, "`truth` of competition.yaml", &[])?;
-            Some(blend_core::TableSource::rows(&table).clone())
-        }
-        None => None,
-    };
-    let sample = context.sample()?;
-    let judged_names = if truth_rows.is_some() {
-        let judged = context.judged()?;
-        labels::output_names(&context, Some(&judged.truth), sample.as_ref().map(blend_record::Sample::columns))
-    } else {
-        labels::output_names(&context, None, sample.as_ref().map(blend_record::Sample::columns))
-    };
-    let wants = |split| it.split.is_empty() || it.split.contains(&split);
-    let mut shared = Shared {
-        context: &context,
-        arguments,
-        it,
-        screen,
-        device,
-        splits: Splits { oof: wants(SplitName::Oof), test: wants(SplitName::Test) },
-        train_rows: truth_rows,
-        test_rows: sample.as_ref().map(|sample| sample.rows().clone()),
-        names: judged_names,
-        tables: HashMap::new(),
-        folds: HashMap::new(),
-        runtime: None,
-        notes: Vec::new(),
-        refused: Vec::new(),
-    };
-    // What was named is had or refused, also where every prediction is there already and nothing would run.
-    let runtime = runtime_search(arguments, &it.engine);
-    if runtime.engine == Some(EngineChoice::Ort)
-        || runtime.library.is_some()
-        || (runtime.env_library.is_some() && runtime.engine.is_none())
-        || matches!(device, Device::Cuda(_))
-    {
-        shared.open_runtime()?;
+    let mut shared = Shared::new(&context, arguments, it, screen)?;
+    let models = shared.models()?;
+    shared.named_runtime()?;
+    if it.dry_run {
+        return estimate::run(&mut shared, models);
     }
     let mut table = TextTable::new(&["model", ">graphs", ">rows", ">seconds", ">rows/s", "engine", "device", ""]);
     let mut values = Vec::new();
+    let mut lost = None;
     let mut refusal: Option<Failure> = None;
-    for model in &models {
-        match shared.model(&manifests[model]) {
+    for manifest in models {
+        let model = manifest.model.clone();
+        match shared.model(manifest) {
             Ok(done) => {
                 table.row(done.cells);
                 values.push(done.value);
             }
+            // A process died: the other models are none the worse for it.
+            Err(failure) if failure.exit == 75 && shared.deadline.is_none_or(|deadline| Instant::now() < deadline) => {
+                screen.note(&failure.message);
+                lost = Some(failure);
+            }
             // What the embedded engine cannot run does not keep it from running the others.
-            Err(failure) if shared.refused.last() == Some(model) => refusal = refusal.or(Some(failure)),
+            Err(failure) if shared.refused.last() == Some(&model) => refusal = refusal.or(Some(failure)),
             Err(failure) => return Err(failure),
         }
         if INTERRUPTED.load(Ordering::Relaxed) {
@@ -126,12 +105,14 @@ pub(crate) fn run(arguments: &Arguments, it: &Predict, screen: &Screen) -> Resul
             table.lines().iter().for_each(|line| screen.note(line));
         }
         let refused: Vec<&str> = shared.refused.iter().map(ModelId::as_str).collect();
-        let stored = if values.is_empty() { "none".to_owned() } else { values.len().to_string() };
-        let details = format!("refused: {}; of the others, {stored} ran and are stored", refused.join(", "));
+        let details = format!("refused: {}; of the others, {} ran and are stored", refused.join(", "), values.len());
         return Err(failure.details(details));
     }
     for (i, line) in table.lines().iter().enumerate() {
         screen.line(if i == 0 { screen.dim(line) } else { line.clone() });
+    }
+    if let Some(failure) = lost {
+        return Err(failure);
     }
     screen.object(json!({
         "competition": id.as_str(),
@@ -142,40 +123,132 @@ pub(crate) fn run(arguments: &Arguments, it: &Predict, screen: &Screen) -> Resul
     Ok(false)
 }
 
+/// The hidden verb: runs the shards that standard input names.
+pub(crate) fn serve(arguments: &Arguments, it: &Predict, screen: &Screen) -> Result<bool, Failure> {
+    let context = Context::open(arguments)?;
+    let mut shared = Shared::new(&context, arguments, it, screen)?;
+    let manifest = shared.models()?.into_iter().next().ok_or_else(|| Failure::usage("no model"))?;
+    let prepared = shared.prepare(manifest)?;
+    let inputs = shared.files.inputs(&context, &prepared.manifest, prepared.splits)?;
+    let runtime = shared.runtime()?;
+    let (mut input, mut output) = (std::io::stdin().lock(), std::io::stdout().lock());
+    let mut next = || local::next(&mut input);
+    let mut answer = |result: Result<Vec<u8>, blend_infer::InferError>| {
+        let sent = match result {
+            Ok(bytes) => local::answer(&mut output, 0, &bytes),
+            Err(error) => {
+                let failure = Failure::from(error);
+                local::answer(&mut output, failure.exit, failure.message.as_bytes())
+            }
+        };
+        if sent.is_err() {
+            // Nobody listens any more.
+            std::process::exit(0);
+        }
+    };
+    let request = shared.request(&prepared, &inputs);
+    let served = blend_infer::serve(&runtime, &request, &mut next, &mut answer);
+    if let Err(error) = served {
+        let failure = Failure::from(error);
+        let _ = local::answer(&mut output, failure.exit, failure.message.as_bytes());
+        let _ = output.flush();
+    }
+    Ok(false)
+}
+
 struct Done {
     cells: Vec<String>,
     value: Value,
 }
 
-impl Shared<'_> {
-    fn model(&mut self, manifest: &Manifest) -> Result<Done, Failure> {
-        let model = &manifest.model;
-        let splits = self.splits_of(manifest)?;
-        let folds = self.folds_of(manifest)?;
+impl<'a> Shared<'a> {
+    fn new(
+        context: &'a Context,
+        arguments: &'a Arguments,
+        it: &'a Predict,
+        screen: &'a Screen,
+    ) -> Result<Self, Failure> {
+        let device: Device = it.device.parse().map_err(|error: String| {
+            Failure::usage(error).at(format!("--device {}", it.device)).hint("`blend doctor` shows what there is")
+        })?;
+        let sample = context.sample()?;
+        let columns = sample.as_ref().map(blend_record::Sample::columns);
+        let judged = context.competition.truth.as_ref().map(|_| context.judged()).transpose()?;
+        let train_rows = match &context.competition.truth {
+            Some(path) => {
+                let table = context.read(path, "`truth` of competition.yaml", &[])?;
+                Some(blend_core::TableSource::rows(&table).clone())
+            }
+            None => None,
+        };
+        let wants = |split| it.split.is_empty() || it.split.contains(&split);
+        Ok(Self {
+            context,
+            arguments,
+            it,
+            screen,
+            device,
+            splits: Splits { oof: wants(SplitName::Oof), test: wants(SplitName::Test) },
+            train_rows,
+            names: labels::output_names(context, judged.as_ref().map(|judged| &judged.truth), columns),
+            scored: judged.map(|judged| judged.scope.rows.mask()),
+            test_rows: sample.as_ref().map(|sample| sample.rows().clone()),
+            files: Files::default(),
+            runtime: None,
+            notes: Vec::new(),
+            deadline: it.time_budget.map(|budget| Instant::now() + budget),
+            refused: Vec::new(),
+        })
+    }
+
+    /// The models that were asked for, or all that have graphs.
+    fn models(&self) -> Result<Vec<Manifest>, Failure> {
+        let (context, id) = (self.context, &self.context.competition.id);
+        let exists = |model: &ModelId| context.workspace.manifest_file(id, model).exists();
+        let models = outputs::chosen(context, &self.it.models, exists)?;
+        let manifests = models.iter().map(|model| outputs::manifest_of(context, model));
+        let mut manifests = manifests.collect::<Result<Vec<Manifest>, Failure>>()?;
+        manifests.retain(|manifest| !manifest.stages.is_empty() || !self.it.models.is_empty());
+        if !manifests.is_empty() {
+            return Ok(manifests);
+        }
+        Err(Failure::usage(format!("no model of `{id}` has graphs"))
+            .at(context.show(&context.workspace.competition_folder(id)))
+            .hint("describe graphs in models/<competition>/<model>/model.yaml, or `blend import` finished outputs"))
+    }
+
+    fn prepare(&mut self, manifest: Manifest) -> Result<Prepared, Failure> {
+        let (context, model) = (self.context, &manifest.model);
+        let splits = self.splits_of(&manifest)?;
+        let maps = self.files.maps(context, &manifest, self.train_rows.as_ref())?;
         let mut record = RunRecord::new(model.clone(), RunKind::Predict);
-        record.manifest =
-            Some(file_fingerprint(&self.context.workspace.manifest_file(&self.context.competition.id, model))?);
-        record.folds = folds.as_ref().map(|folds| folds.fingerprint());
-        for path in paths(manifest, splits) {
+        record.manifest = Some(file_fingerprint(&context.workspace.manifest_file(&context.competition.id, model))?);
+        record.folds = maps.fingerprint();
+        for path in inputs::paths(&manifest, splits) {
             let print = file_fingerprint(&path).map_err(|failure| {
-                let place =
-                    self.context.show(&self.context.workspace.manifest_file(&self.context.competition.id, model));
-                failure.hint_instead(format!("it is named by `tables` of {place}"))
+                let place = context.show(&context.workspace.manifest_file(&context.competition.id, model));
+                failure.hint_instead(format!("it is named by {place}"))
             })?;
             record.data.insert(path, print);
         }
+        Ok(Prepared { manifest, splits, maps, record })
+    }
+
+    fn model(&mut self, manifest: Manifest) -> Result<Done, Failure> {
+        let mut prepared = self.prepare(manifest)?;
         if !self.it.force
-            && let Some(done) = self.already(manifest, &record, splits)
+            && let Some(done) = self.already(&prepared.manifest, &prepared.record, prepared.splits)
         {
             return Ok(done);
         }
-        let prediction = self.predict(manifest, folds.as_deref(), splits)?;
-        let (prediction, seconds) = prediction;
+        let (prediction, seconds) = self.predict(&prepared)?;
+        let (manifest, record) = (&prepared.manifest, &mut prepared.record);
+        let model = &manifest.model;
         record.graphs = prediction.graphs.iter().map(|graph| (graph.path.clone(), graph.fingerprint)).collect();
         // Outputs of a split that was not asked for are kept only where they were made from the same inputs.
         let id = &self.context.competition.id;
         let before =
-            RunRecord::read(&self.context.workspace, id, model).ok().filter(|before| before.same_inputs(&record));
+            RunRecord::read(&self.context.workspace, id, model).ok().filter(|before| before.same_inputs(record));
         let encoding = Encoding { kind: manifest.stored_kind(), ..manifest.encoding };
         record.oof = match &prediction.oof {
             Some(values) => Some(self.store::<Oof>(model, values, encoding)?),
@@ -220,6 +293,7 @@ impl Shared<'_> {
                 })).collect::<Vec<_>>(),
                 "rows": rows,
                 "outputs": prediction.n_outputs,
+                "resumed": report.resumed,
                 "seconds": seconds,
                 "rows_per_second": per_second,
                 "engine": report.engine,
@@ -283,15 +357,10 @@ impl Shared<'_> {
 
     /// The splits asked for that the model can make: those whose tables it names.
     fn splits_of(&self, manifest: &Manifest) -> Result<Splits, Failure> {
-        let named = |train: bool| {
-            used_tables(manifest).all(|name| {
-                manifest
-                    .tables
-                    .get(name)
-                    .is_some_and(|table| if train { table.train.is_some() } else { table.test.is_some() })
-            })
+        let splits = Splits {
+            oof: self.splits.oof && inputs::names_files(manifest, true),
+            test: self.splits.test && inputs::names_files(manifest, false),
         };
-        let splits = Splits { oof: self.splits.oof && named(true), test: self.splits.test && named(false) };
         if splits.oof || splits.test {
             return Ok(splits);
         }
@@ -300,34 +369,22 @@ impl Shared<'_> {
             .hint("give its tables `train:` (for OOF) and `test:` files"))
     }
 
-    fn folds_of(&mut self, manifest: &Manifest) -> Result<Option<Arc<Folds>>, Failure> {
-        let Some(file) = manifest.folds.as_ref().or(self.context.competition.folds.as_ref()) else { return Ok(None) };
-        let key = (file.file.clone(), file.column.clone());
-        if let Some(folds) = self.folds.get(&key) {
-            return Ok(Some(folds.clone()));
+    /// A library or device that was named is had or refused, also where every prediction is there already and nothing
+    /// would run.
+    fn named_runtime(&mut self) -> Result<(), Failure> {
+        let search = runtime_search(self.arguments, &self.it.engine);
+        let variable = search.env_library.is_some() && search.engine.is_none();
+        let ort = search.engine == Some(EngineChoice::Ort) || search.library.is_some() || variable;
+        if ort || matches!(self.device, Device::Cuda(_)) {
+            self.runtime = Some(self.runtime()?);
         }
-        let rows = match &self.train_rows {
-            Some(rows) => rows.clone(),
-            None => rows_of(self.context, file)?,
-        };
-        let folds = Arc::new(self.context.fold_map(file, &rows)?);
-        self.folds.insert(key, folds.clone());
-        Ok(Some(folds))
+        Ok(())
     }
 
-    fn table(&mut self, path: &Path) -> Result<Arc<Table>, Failure> {
-        if let Some(table) = self.tables.get(path) {
-            return Ok(table.clone());
-        }
-        let table = Arc::new(self.context.read(path, "a model.yaml", &[])?);
-        self.tables.insert(path.to_owned(), table.clone());
-        Ok(table)
-    }
-
-    /// Finds the engine, once; errors where what was named cannot be had.
-    fn open_runtime(&mut self) -> Result<(), Failure> {
-        if self.runtime.is_some() {
-            return Ok(());
+    /// The engine, opened once.
+    fn runtime(&mut self) -> Result<Runtime, Failure> {
+        if let Some(runtime) = self.runtime.take() {
+            return Ok(runtime);
         }
         let search = runtime_search(self.arguments, &self.it.engine);
         let runtime = Runtime::open(&search).map_err(|error| {
@@ -348,66 +405,104 @@ impl Shared<'_> {
             let note = format!("{note}; `blend runtime install` fetches ONNX Runtime");
             self.say(&note);
         }
-        self.runtime = Some(runtime);
-        Ok(())
+        Ok(runtime)
     }
 
-    fn predict(
-        &mut self,
-        manifest: &Manifest,
-        folds: Option<&Folds>,
-        splits: Splits,
-    ) -> Result<(blend_infer::Prediction, f64), Failure> {
-        let mut opened: BTreeMap<String, [Option<Arc<Table>>; 2]> = BTreeMap::new();
-        for name in used_tables(manifest) {
-            let spec = &manifest.tables[name];
-            let train = spec.train.as_ref().filter(|_| splits.oof).map(|path| self.table(path)).transpose()?;
-            let test = spec.test.as_ref().filter(|_| splits.test).map(|path| self.table(path)).transpose()?;
-            opened.insert(name.to_owned(), [train, test]);
-        }
-        self.open_runtime()?;
-        let Some(runtime) = &self.runtime else { return Err(Failure::new(5, "no runtime after opening one")) };
-        let bar = self.bar(&manifest.model);
-        let progress = |progress: Progress<'_>| {
-            bar.set_length(progress.rows_total);
-            bar.set_position(progress.rows_done);
-        };
-        let cancelled = || INTERRUPTED.load(Ordering::Relaxed);
+    fn request<'b>(&'b self, prepared: &'b Prepared, inputs: &'b Inputs) -> Request<'b> {
+        let Prepared { manifest, splits, maps, record } = prepared;
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let request = Request {
-            folds,
-            tables: opened
-                .iter()
-                .map(|(name, [train, test])| {
-                    let tables = Tables {
-                        train: train.as_deref().map(|table| table as &dyn blend_core::TableSource),
-                        test: test.as_deref().map(|table| table as &dyn blend_core::TableSource),
-                    };
-                    (name.clone(), tables)
-                })
-                .collect(),
+        Request {
+            folds: maps.model(),
+            stage_folds: maps.stages(),
+            scored: self.scored.as_deref(),
+            tables: inputs.tables(),
+            events: inputs.events(),
             train_rows: self.train_rows.as_ref(),
             test_rows: self.test_rows.as_ref(),
-            splits,
+            splits: *splits,
             batch_size: self.it.batch_size.map(std::num::NonZero::get),
             threads: self.arguments.threads.map_or(cores, std::num::NonZero::get),
             device: self.device,
-            progress: &progress,
-            cancelled: &cancelled,
+            partial: Some(Partial {
+                path: manifest.folder.join(".partial"),
+                inputs: inputs::fingerprint_of(record.manifest, &record.data),
+                every: KEEP_EVERY,
+            }),
             ..Request::new(manifest)
-        };
+        }
+    }
+
+    fn predict(&mut self, prepared: &Prepared) -> Result<(Prediction, f64), Failure> {
+        let manifest = &prepared.manifest;
+        let inputs = self.files.inputs(self.context, manifest, prepared.splits)?;
+        let runtime = self.runtime()?;
         let started = Instant::now();
-        let prediction = blend_infer::predict(runtime, &request);
-        bar.finish_and_clear();
-        if prediction.as_ref().is_err_and(blend_infer::InferError::wants_onnx_runtime) {
+        let needs_onnx_runtime;
+        let prediction = {
+            let bar = self.bar(&manifest.model);
+            let told = Mutex::new(Instant::now());
+            let progress = |progress: Progress<'_>| {
+                bar.set_length(progress.rows_total);
+                bar.set_position(progress.rows_done);
+                self.tell(&manifest.model, progress, started, &told);
+            };
+            let late = || self.deadline.is_some_and(|deadline| Instant::now() > deadline);
+            let cancelled = || INTERRUPTED.load(Ordering::Relaxed) || late();
+            let competition = self.context.competition.id.as_str();
+            let local =
+                self.it.executor.map(|n| local::Local::new(n, self.arguments, self.it, competition, &manifest.model));
+            let request = Request {
+                progress: &progress,
+                cancelled: &cancelled,
+                executor: local.as_ref().map(|local| local as &dyn Executor),
+                ..self.request(prepared, &inputs)
+            };
+            let prediction = blend_infer::predict(&runtime, &request);
+            bar.finish_and_clear();
+            needs_onnx_runtime = prediction.as_ref().is_err_and(blend_infer::InferError::wants_onnx_runtime);
+            prediction.map_err(|error| {
+                let stopped = matches!(error, blend_infer::InferError::Interrupted);
+                let failure = Failure::from(error).at(self.context.show(&manifest.folder));
+                match (INTERRUPTED.load(Ordering::Relaxed), stopped && late()) {
+                    (true, _) => Failure { exit: 130, ..failure },
+                    (false, true) => Failure { exit: 75, ..failure.because("the time budget is used up") }
+                        .hint("run it again: it goes on at the graph where it stopped"),
+                    (false, false) if failure.exit == 75 => failure
+                        .hint("run it again: it goes on at that graph; fewer processes leave more memory to each"),
+                    (false, false) => failure,
+                }
+            })
+        };
+        self.runtime = Some(runtime);
+        if needs_onnx_runtime {
             self.refused.push(manifest.model.clone());
         }
-        let prediction = prediction.map_err(|error| {
-            let interrupted = INTERRUPTED.load(Ordering::Relaxed);
-            let failure = Failure::from(error).at(self.context.show(&manifest.folder));
-            if interrupted { Failure { exit: 130, ..failure } } else { failure }
-        })?;
+        let prediction = prediction?;
+        if prediction.report.resumed > 0 {
+            let n = prediction.report.resumed;
+            let graphs = if n == 1 { "graph" } else { "graphs" };
+            let note = format!("`{}`: taken up after {n} {graphs} of an interrupted run", manifest.model);
+            self.say(&note);
+        }
         Ok((prediction, started.elapsed().as_secs_f64()))
+    }
+
+    /// A line now and then where there is no bar.
+    fn tell(&self, model: &ModelId, progress: Progress<'_>, started: Instant, told: &Mutex<Instant>) {
+        if self.screen.is_live() {
+            return;
+        }
+        let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.elapsed() < TELL_EVERY {
+            return;
+        }
+        *told = Instant::now();
+        let Progress { rows_done, rows_total, stage, graph } = progress;
+        let rate = rows_done as f64 / started.elapsed().as_secs_f64().max(1e-9);
+        let left = rows_total.saturating_sub(rows_done) as f64 / rate.max(1e-9);
+        self.screen.note(format!(
+            "`{model}` {stage} {graph}: {rows_done} of {rows_total} rows, {rate:.0} rows/s, {left:.0} s left"
+        ));
     }
 
     fn bar(&self, model: &ModelId) -> ProgressBar {
@@ -415,7 +510,8 @@ impl Shared<'_> {
             return ProgressBar::hidden();
         }
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-        let style = ProgressStyle::with_template("{prefix:<20} {wide_bar} {pos}/{len} rows {elapsed}");
+        let style =
+            ProgressStyle::with_template("{prefix:<20} {wide_bar} {pos}/{len} rows {per_sec} {elapsed} left {eta}");
         if let Ok(style) = style {
             bar.set_style(style);
         }
@@ -450,33 +546,4 @@ impl Shared<'_> {
             self.notes.push(note.to_owned());
         }
     }
-}
-
-/// Names of the tables that the stages read, each once.
-fn used_tables(manifest: &Manifest) -> impl Iterator<Item = &str> {
-    let names: std::collections::BTreeSet<&str> = manifest
-        .stages
-        .iter()
-        .flat_map(|stage| stage.inputs.values())
-        .filter_map(|input| match input {
-            InputSpec::Table { table, .. } => Some(table.as_str()),
-            InputSpec::Stage { .. } => None,
-        })
-        .collect();
-    names.into_iter()
-}
-
-/// The files that a model's inputs come from.
-fn paths(manifest: &Manifest, splits: Splits) -> Vec<PathBuf> {
-    used_tables(manifest)
-        .filter_map(|name| manifest.tables.get(name))
-        .flat_map(|table| [table.train.clone().filter(|_| splits.oof), table.test.clone().filter(|_| splits.test)])
-        .flatten()
-        .collect()
-}
-
-/// The rows of a fold map, for a competition without truth.
-fn rows_of(context: &Context, file: &ColumnFile) -> Result<RowIndex, Failure> {
-    let table = context.read(&file.file, "`folds`", &[])?;
-    Ok(blend_core::TableSource::rows(&table).clone())
 }

@@ -113,8 +113,37 @@ macro_rules! remake {
 }
 
 impl Data {
-    pub(crate) fn len(&self) -> usize {
-        each!(self, v => v.len())
+    /// Puts `more` behind; `None` where it is of another type.
+    pub(crate) fn append(&mut self, more: Self) -> Option<()> {
+        match (self, more) {
+            (Self::F32(v), Self::F32(more)) => v.extend(more),
+            (Self::F64(v), Self::F64(more)) => v.extend(more),
+            (Self::F16(v), Self::F16(more)) => v.extend(more),
+            (Self::I64(v), Self::I64(more)) => v.extend(more),
+            (Self::I32(v), Self::I32(more)) => v.extend(more),
+            (Self::Bool(v), Self::Bool(more)) => v.extend(more),
+            (Self::Text(v), Self::Text(more)) => v.extend(more),
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// The first `n` values.
+    pub(crate) fn truncate(&mut self, n: usize) {
+        each!(self, v => v.truncate(n));
+    }
+
+    /// Its type.
+    pub(crate) fn dtype(&self) -> DType {
+        match self {
+            Self::F32(_) => DType::F32,
+            Self::F64(_) => DType::F64,
+            Self::F16(_) => DType::F16,
+            Self::I64(_) => DType::I64,
+            Self::I32(_) => DType::I32,
+            Self::Bool(_) => DType::Bool,
+            Self::Text(_) => DType::Text,
+        }
     }
 
     /// As f64, `None` for text and booleans.
@@ -197,5 +226,7 @@ pub(crate) fn guarded<T>(
     })
 }
 
+#[cfg(test)]
+mod real;
 #[cfg(test)]
 mod tests;

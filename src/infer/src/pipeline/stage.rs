@@ -1,22 +1,20 @@
 //! One stage: its graphs over the rows they may see, summed in the graphs' order.
 
-use super::{GraphTime, Progress, Request, Split, SplitRows, Times};
+use super::{setup::Setup, shards};
 use crate::{
-    batch::{Context, Feed, Feeds, Rows, Runner, StageRows},
+    batch::{Batch, Context, Feed, Feeds, Rows, Runner, StageRows},
+    cut::{self, Cut, Item, Sizes, Wanted},
     engine::Place,
-    error::{EngineError, InferError},
-    plan::{Graph, StagePlan, folds_of},
-    runtime::{Placed, RanOn, Runtime},
+    error::InferError,
+    partial::{Keeper, State},
+    plan::StagePlan,
+    request::{GraphTime, Remote, Shard, Split, SplitRows},
+    sums::{Owner, Part, Sums},
     work::ordered,
 };
 use blend_core::manifest::InputSpec;
 use std::{
-    collections::BTreeMap,
-    ops::Range,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -24,222 +22,157 @@ use std::{
 /// which is faster and gives the same bits on any number of threads.
 const LARGE_GRAPH: u64 = 128 << 20;
 
-/// The averaged output of a stage.
-pub(crate) struct StageOutput {
-    pub(crate) train: Option<StageRows>,
-    pub(crate) test: Option<StageRows>,
+/// The averaged output of the stages so far, training and test rows of each.
+pub(crate) type Done = [[Option<StageRows>; 2]];
+
+/// A stage, ready to run.
+pub(crate) struct Job<'a> {
+    setup: &'a Setup<'a>,
+    at: usize,
+    plan: &'a StagePlan<'a>,
+    feeds: [Option<Feeds<'a>>; 2],
+    context: Context<'a>,
+    fallback: Context<'a>,
+    workers: usize,
+    /// Seconds and rows of each graph.
+    times: Mutex<Vec<(Duration, u64)>>,
 }
 
-/// What all stages of a run share.
-pub(crate) struct Setup<'a> {
-    runtime: &'a Runtime,
-    request: &'a Request<'a>,
-    model: &'a str,
-    placed: Placed,
-    train: Option<&'a SplitRows<'a>>,
-    test: Option<&'a SplitRows<'a>>,
-    /// Fold labels in the order of the training rows, by seed.
-    labels: BTreeMap<Option<i64>, Vec<i64>>,
-    rows_done: AtomicU64,
-    rows_total: u64,
-    notes: Mutex<Vec<String>>,
-    on_device: AtomicBool,
-    on_cpu: AtomicBool,
+/// What a worker holds on to.
+pub(crate) enum Worker<'j> {
+    /// A graph's session.
+    Here(Option<(usize, Runner<'j>)>),
+    /// A process.
+    Elsewhere(Option<Box<dyn Remote>>),
 }
 
-/// Some batches of one graph: what a worker takes at once.
-struct Item {
-    graph: usize,
-    batches: Range<usize>,
-}
-
-/// The rows of a graph and the batches they are cut into, as (position in `rows`, range of rows).
-struct Cut {
-    rows: Vec<Rows>,
-    batches: Vec<(usize, Range<usize>)>,
-}
-
-/// Averaged-to-be values of one batch.
-struct Part {
-    split: Split,
-    rows: Arc<[u32]>,
-    range: Range<usize>,
-    values: Vec<f64>,
-    width: usize,
-}
-
-/// Sums over graphs, row-major.
-#[derive(Default)]
-struct Sums {
-    width: Option<usize>,
-    values: Vec<f64>,
-    counts: Vec<u32>,
-}
-
-impl<'a> Setup<'a> {
-    /// Lines the fold maps up with the training rows and counts the work.
-    pub(crate) fn new(
-        runtime: &'a Runtime,
-        request: &'a Request<'a>,
-        model: &'a str,
-        placed: Placed,
-        plans: &[StagePlan<'_>],
-        train: Option<&'a SplitRows<'a>>,
-        test: Option<&'a SplitRows<'a>>,
-    ) -> Result<Self, InferError> {
-        let mut labels = BTreeMap::new();
-        if let Some(train) = train {
-            for graph in plans.iter().flat_map(|plan| &plan.graphs).filter(|graph| graph.fold.is_some()) {
-                if let (false, Some(folds)) = (labels.contains_key(&graph.seed), folds_of(request, graph.seed)) {
-                    let order = train.rows.align(folds.rows()).map_err(|source| InferError::Alignment {
-                        model: model.to_owned(),
-                        what: "the fold map".to_owned(),
-                        split: Split::Oof,
-                        source: Box::new(source),
-                    })?;
-                    let all = folds.labels();
-                    let aligned = match order {
-                        None => all.to_vec(),
-                        Some(order) => order.into_iter().map(|row| all[row as usize]).collect(),
-                    };
-                    labels.insert(graph.seed, aligned);
-                }
-            }
-        }
-        let mut setup = Self {
-            runtime,
-            request,
-            model,
-            placed,
-            train,
-            test,
-            labels,
-            rows_done: AtomicU64::new(0),
-            rows_total: 0,
-            notes: Mutex::new(Vec::new()),
-            on_device: AtomicBool::new(false),
-            on_cpu: AtomicBool::new(false),
-        };
-        let per_graph = |graph: &Graph| {
-            let held_out = |label: &&i64| Some(**label) == graph.fold;
-            let train = match (setup.train, setup.labels.get(&graph.seed)) {
-                (Some(_), Some(labels)) if graph.fold.is_some() => labels.iter().filter(held_out).count(),
-                (Some(train), _) => train.rows.len(),
-                (None, _) => 0,
-            };
-            (train + setup.test.map_or(0, |test| test.rows.len())) as u64
-        };
-        setup.rows_total = plans.iter().flat_map(|plan| &plan.graphs).map(per_graph).sum();
-        Ok(setup)
-    }
-
-    /// What the runs had to say.
-    pub(crate) fn notes(&self) -> Vec<String> {
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Where the graphs really ran.
-    pub(crate) fn device(&self) -> RanOn {
-        match self.placed.place {
-            Place::Cpu => RanOn::Cpu,
-            Place::Cuda { index, .. } => {
-                match (self.on_device.load(Ordering::Relaxed), self.on_cpu.load(Ordering::Relaxed)) {
-                    (true, false) => RanOn::Cuda(index),
-                    (true, true) => RanOn::Mixed(index),
-                    (false, _) => RanOn::Cpu,
-                }
-            }
-        }
-    }
-
-    /// Runs a stage, given the outputs of those before it.
-    pub(crate) fn run(
-        &self,
-        plan: &StagePlan<'_>,
-        done: &BTreeMap<&str, StageOutput>,
-    ) -> Result<(StageOutput, Vec<GraphTime>), InferError> {
-        let feeds = |split: Option<&'a SplitRows<'a>>| split.map(|split| self.feeds(plan, split, done)).transpose();
-        let (train_feeds, test_feeds) = (feeds(self.train)?, feeds(self.test)?);
-        let cuts = self.cuts(plan, &train_feeds);
-        let on_cpu = self.placed.place == Place::Cpu;
+impl<'a> Job<'a> {
+    /// Lines up the inputs of stage number `at` with the output of those before it.
+    pub(crate) fn new(setup: &'a Setup<'a>, at: usize, done: &'a Done) -> Result<Self, InferError> {
+        let plan = &setup.plans[at];
+        let feeds = |split: Option<&'a SplitRows<'a>>| split.map(|split| feeds(setup, plan, split, done)).transpose();
         let large = plan.graphs.iter().chain(&plan.transforms).any(|graph| graph.bytes > LARGE_GRAPH);
-        let threads = self.request.threads.max(1);
-        let (workers, intra) = if on_cpu && !large { (threads, 1) } else { (1, threads) };
-        let items = items(&cuts, workers);
-        let engine = self.runtime.engine();
+        let threads = setup.request.threads.max(1);
+        let on_cpu = setup.placed.place == Place::Cpu;
+        let (workers, intra) = match setup.request.executor {
+            Some(executor) => (executor.workers().max(1), 1),
+            None if on_cpu && !large => (threads, 1),
+            None => (1, threads),
+        };
         let context = |place| Context {
-            model: self.model,
-            engine,
+            model: setup.model,
+            engine: setup.runtime.engine(),
             threads: intra,
             place,
             plan,
-            average: self.request.manifest.average,
+            average: setup.request.manifest.average,
         };
-        let (context, fallback) = (context(self.placed.place), context(Place::Cpu));
-        let times: Times = Mutex::new(vec![(Duration::ZERO, 0); plan.graphs.len()]);
+        Ok(Self {
+            setup,
+            at,
+            plan,
+            feeds: [feeds(setup.train)?, feeds(setup.test)?],
+            context: context(setup.placed.place),
+            fallback: context(Place::Cpu),
+            workers,
+            times: Mutex::new(vec![(Duration::ZERO, 0); plan.graphs.len()]),
+        })
+    }
 
-        let work = |state: &mut Option<(usize, _)>, item: usize| {
-            let item = &items[item];
-            let (start, mut parts, mut n_rows) = (Instant::now(), Vec::new(), 0);
-            if state.as_ref().is_none_or(|(graph, _)| *graph != item.graph) {
-                // The old session goes first: two at once would double the memory of a worker.
-                *state = None;
-                *state = Some((item.graph, self.load(&context, &fallback, item.graph)?));
-            }
-            let Some((_, runner)) = state.as_mut() else { return Err(InferError::Bug("no session".to_owned())) };
-            for (which, range) in &cuts[item.graph].batches[item.batches.clone()] {
-                if (self.request.cancelled)() {
-                    return Err(InferError::Interrupted);
-                }
-                let Rows { split, rows } = &cuts[item.graph].rows[*which];
-                let (feeds, owner) = match split {
-                    Split::Oof => (&train_feeds, self.train),
-                    Split::Test => (&test_feeds, self.test),
-                };
-                let (Some(feeds), Some(owner)) = (feeds, owner) else {
-                    return Err(InferError::Bug("rows of a split that was not asked for".to_owned()));
-                };
-                let (values, width) = runner.run(feeds, &rows[range.clone()], &owner.rows)?;
-                parts.push(Part { split: *split, rows: Arc::clone(rows), range: range.clone(), values, width });
-                n_rows += range.len() as u64;
-                let rows_done = self.rows_done.fetch_add(range.len() as u64, Ordering::Relaxed) + range.len() as u64;
-                (self.request.progress)(Progress {
-                    stage: &plan.stage.name,
-                    graph: &plan.graphs[item.graph].name,
-                    rows_done,
-                    rows_total: self.rows_total,
-                });
-            }
-            let mut times = times.lock().unwrap_or_else(PoisonError::into_inner);
-            times[item.graph].0 += start.elapsed();
-            times[item.graph].1 += n_rows;
-            Ok(parts)
+    /// The rows of every graph in batches.
+    pub(crate) fn cuts(&self) -> Vec<Cut> {
+        let sizes = Sizes {
+            batch: self.setup.request.batch_size.unwrap_or(self.setup.request.manifest.batch_size).max(1),
+            place: self.setup.placed.place,
         };
-        let (mut train, mut test) = (Sums::default(), Sums::default());
-        let commit = |item: usize, parts: Vec<Part>| {
-            for part in parts {
-                let (sums, owner) = match part.split {
-                    Split::Oof => (&mut train, self.train),
-                    Split::Test => (&mut test, self.test),
+        let all = |split: &SplitRows<'_>| 0..split.rows.len() as u32;
+        let [train_feeds, test_feeds] = &self.feeds;
+        let test = self.setup.test.zip(test_feeds.as_ref());
+        let test = test.map(|(split, feeds)| (split, feeds, cut::ordered(self.plan, feeds, all(split).collect())));
+        let one = |graph| {
+            let train = self.setup.train.zip(train_feeds.as_ref()).map(|(split, feeds)| {
+                let labels = self.setup.labels_of(self.plan, graph);
+                let held_out = |row: &u32| labels.is_none_or(|labels| Some(labels[*row as usize]) == graph.fold);
+                let fed = |row: &u32| {
+                    feeds.values().all(|feed| match feed {
+                        Feed::Stage { rows } => rows.predicted[*row as usize],
+                        Feed::Table { .. } | Feed::Events { .. } => true,
+                    })
                 };
-                let n_rows = owner.map_or(0, |owner| owner.rows.len());
+                let rows = all(split).filter(|row| held_out(row) && fed(row)).collect();
+                Wanted { split: Split::Oof, rows: cut::ordered(self.plan, feeds, rows), feeds }
+            });
+            let test =
+                test.as_ref().map(|(_, feeds, rows)| Wanted { split: Split::Test, rows: Arc::clone(rows), feeds });
+            cut::cut(graph, self.plan, sizes, train.into_iter().chain(test).collect())
+        };
+        self.plan.graphs.iter().map(one).collect()
+    }
+
+    /// Graphs at a time.
+    pub(crate) fn workers(&self) -> usize {
+        self.workers
+    }
+
+    /// Outputs per row, as far as the graphs say.
+    fn width(&self) -> usize {
+        let dims = |port: &crate::engine::Port| port.dims.as_ref().and_then(|dims| dims.get(1).copied().flatten());
+        let ports = self.plan.graphs.iter().flat_map(|graph| &graph.scan.outputs);
+        ports.filter_map(dims).max().unwrap_or(1)
+    }
+
+    fn owner(&self, split: Split) -> Option<&'a SplitRows<'a>> {
+        if split == Split::Oof { self.setup.train } else { self.setup.test }
+    }
+
+    /// Runs the graphs that are not in the state yet, and puts the stage's output there.
+    pub(crate) fn run<'j>(
+        &'j self,
+        keeper: &mut Keeper<'_>,
+        done: &Done,
+        graphs: usize,
+        sums: [Sums; 2],
+    ) -> Result<([Option<StageRows>; 2], Vec<GraphTime>), InferError> {
+        let cuts = self.cuts();
+        let items: Vec<Item> =
+            cut::items(&cuts, self.workers, self.width()).into_iter().filter(|item| item.graph >= graphs).collect();
+        let [mut train, mut test] = sums;
+        let commit = |at: usize, parts: Vec<Part>| {
+            let item = &items[at];
+            for part in parts {
+                let sums = if part.split == Split::Oof { &mut train } else { &mut test };
+                let n_rows = self.owner(part.split).map_or(0, |owner| owner.rows.len());
                 sums.add(&part, n_rows).map_err(|expected| InferError::OutputShape {
-                    model: self.model.to_owned(),
-                    graph: plan.graphs[items[item].graph].name.clone(),
-                    output: plan.stage.output.clone().unwrap_or_default(),
+                    model: self.setup.model.to_owned(),
+                    graph: self.plan.graphs[item.graph].name.clone(),
+                    output: self.plan.stage.output.clone().unwrap_or_default(),
                     expected: format!("{expected} outputs, as the graphs before it").into(),
                     given: vec![part.range.len(), part.width],
                 })?;
             }
+            let is_last = items.get(at + 1).is_none_or(|next| next.graph != item.graph);
+            if is_last && item.graph + 1 < self.plan.graphs.len() {
+                keeper.keep(done, item.graph + 1, [&train, &test], false)?;
+            }
             Ok(())
         };
-        ordered(items.len(), workers, || None, work, commit)?;
-        let finish =
-            |sums: Sums, owner: Option<&SplitRows<'_>>| owner.map(|owner| self.average(plan, sums, owner)).transpose();
-        let output = StageOutput { train: finish(train, self.train)?, test: finish(test, self.test)? };
-        let times = times.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let times = plan.graphs.iter().zip(times).map(|(graph, (elapsed, rows))| GraphTime {
-            stage: plan.stage.name.clone(),
+        let work = |worker: &mut Worker<'j>, item: usize| self.item(worker, &cuts, &items[item]);
+        ordered(items.len(), self.workers, || self.worker(), work, commit)?;
+        let seeds: std::collections::BTreeSet<_> = self.plan.graphs.iter().map(|graph| graph.seed).collect();
+        let finish = |sums: Sums, split: Option<&SplitRows<'_>>, most: usize| {
+            split.map(|split| {
+                let stage = &self.plan.stage;
+                let most = most as u32;
+                sums.average(Owner { model: self.setup.model, stage: &stage.name, pattern: &stage.graphs, split, most })
+            })
+        };
+        let output = [
+            finish(train, self.setup.train, seeds.len()).transpose()?,
+            finish(test, self.setup.test, self.plan.graphs.len()).transpose()?,
+        ];
+        let times = std::mem::take(&mut *self.times.lock().unwrap_or_else(PoisonError::into_inner));
+        let times = self.plan.graphs.iter().zip(times).map(|(graph, (elapsed, rows))| GraphTime {
+            stage: self.plan.stage.name.clone(),
             graph: graph.name.clone(),
             rows,
             seconds: elapsed.as_secs_f64(),
@@ -247,157 +180,107 @@ impl<'a> Setup<'a> {
         Ok((output, times.collect()))
     }
 
-    /// A session where the run was placed; on the CPU where the device may be done without.
-    fn load<'b>(
-        &self,
-        context: &'b Context<'b>,
-        fallback: &'b Context<'b>,
-        graph: usize,
-    ) -> Result<Runner<'b>, InferError> {
-        match Runner::load(context, graph) {
-            Err(InferError::Engine { source: EngineError::Device { device, message }, graph: name, .. })
-                if matches!(context.place, Place::Cuda { strict: false, .. }) =>
-            {
-                self.on_cpu.store(true, Ordering::Relaxed);
-                let note = format!("`{name}` ran on the CPU, {device} refused it: {message}");
-                self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(note);
-                Runner::load(fallback, graph)
-            }
-            loaded => {
-                self.on_device.fetch_or(loaded.is_ok(), Ordering::Relaxed);
-                loaded
-            }
-        }
+    /// A worker without a session, or without a process, yet.
+    fn worker<'j>(&'j self) -> Worker<'j> {
+        if self.setup.request.executor.is_some() { Worker::Elsewhere(None) } else { Worker::Here(None) }
     }
 
-    fn feeds<'b>(
-        &self,
-        plan: &'b StagePlan<'_>,
-        split: &'b SplitRows<'b>,
-        done: &'b BTreeMap<&str, StageOutput>,
-    ) -> Result<Feeds<'b>, InferError> {
-        let mut feeds = Feeds::new();
-        for (input, spec) in &plan.stage.inputs {
-            let feed = match spec {
-                InputSpec::Table { table, columns } => {
-                    let bound = &split.tables[table.as_str()];
-                    let own = self.request.manifest.tables.get(table).and_then(|spec| spec.columns.as_deref());
-                    Feed::Table { table: bound, columns: bound.columns(columns.as_deref().or(own))? }
+    fn item<'j>(&'j self, worker: &mut Worker<'j>, cuts: &[Cut], item: &Item) -> Result<Vec<Part>, InferError> {
+        let start = Instant::now();
+        let cut = &cuts[item.graph];
+        let parts = match (worker, self.setup.request.executor) {
+            (Worker::Elsewhere(remote), Some(executor)) => {
+                if (self.setup.request.cancelled)() {
+                    return Err(InferError::Interrupted);
                 }
-                InputSpec::Stage { stage, .. } => {
-                    let output = done.get(stage.as_str()).map(|output| match split.split {
-                        Split::Oof => output.train.as_ref(),
-                        Split::Test => output.test.as_ref(),
-                    });
-                    let rows =
-                        output.flatten().ok_or_else(|| InferError::Bug(format!("stage `{stage}` did not run")))?;
-                    Feed::Stage { rows }
-                }
+                let shard = Shard { stage: self.at, graph: item.graph, batches: item.batches.clone() };
+                let values = shards::run(executor, remote, &shard)
+                    .map_err(|error| shards::failure(error, self.setup.model, &self.plan.graphs[item.graph].name))?;
+                self.setup.ran_elsewhere();
+                let batches = &cut.batches[item.batches.clone()];
+                let parts = shards::parts(&values, cut, batches)
+                    .ok_or_else(|| InferError::Bug("a shard's answer is not as long as its rows".to_owned()))?;
+                let n_rows = batches.iter().map(|(_, range)| range.len() as u64).sum();
+                self.setup.tell(self.plan, item.graph, n_rows);
+                parts
+            }
+            (Worker::Here(session), _) => self.here(session, cut, item)?,
+            (Worker::Elsewhere(_), None) => return Err(InferError::Bug("no executor".to_owned())),
+        };
+        let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
+        times[item.graph].0 += start.elapsed();
+        times[item.graph].1 += parts.iter().map(|part| part.range.len() as u64).sum::<u64>();
+        Ok(parts)
+    }
+
+    /// Runs an item in this process.
+    pub(crate) fn here<'j>(
+        &'j self,
+        session: &mut Option<(usize, Runner<'j>)>,
+        cut: &Cut,
+        item: &Item,
+    ) -> Result<Vec<Part>, InferError> {
+        if session.as_ref().is_none_or(|(graph, _)| *graph != item.graph) {
+            // The old session goes first: two at once would double the memory of a worker.
+            *session = None;
+            *session = Some((item.graph, self.setup.load(&self.context, &self.fallback, item.graph)?));
+        }
+        let Some((_, runner)) = session else { return Err(InferError::Bug("no session".to_owned())) };
+        let batches = &cut.batches[item.batches.clone()];
+        let mut parts = Vec::with_capacity(batches.len());
+        for (which, range) in batches {
+            if (self.setup.request.cancelled)() {
+                return Err(InferError::Interrupted);
+            }
+            let Rows { split, rows } = &cut.rows[*which];
+            let feeds = &self.feeds[usize::from(*split == Split::Test)];
+            let (Some(feeds), Some(owner)) = (feeds, self.owner(*split)) else {
+                return Err(InferError::Bug("rows of a split that was not asked for".to_owned()));
             };
-            feeds.insert(input.as_str(), feed);
+            let until = batches.iter().rfind(|(other, _)| other == which).map_or(range.end, |(_, last)| last.end);
+            let batch = Batch { split: *split, rows, range: range.clone(), until };
+            let (values, width) = runner.run(feeds, &batch, &owner.rows)?;
+            parts.push(Part { split: *split, rows: Arc::clone(rows), range: range.clone(), values, width });
+            self.setup.tell(self.plan, item.graph, range.len() as u64);
         }
-        Ok(feeds)
-    }
-
-    /// The rows of every graph, cut into batches. The grid depends on nothing but the rows and the batch size.
-    fn cuts(&self, plan: &StagePlan<'_>, train_feeds: &Option<Feeds<'_>>) -> Vec<Cut> {
-        // In the order of the first table, which is read front to back then.
-        let sorted = |split: &SplitRows<'_>, mut rows: Vec<u32>| -> Arc<[u32]> {
-            let first = plan.stage.inputs.values().find_map(|spec| match spec {
-                InputSpec::Table { table, .. } => split.tables.get(table.as_str()),
-                InputSpec::Stage { .. } => None,
-            });
-            if let Some(table) = first {
-                rows.sort_unstable_by_key(|&row| table.position(row));
-            }
-            rows.into()
-        };
-        let all = |split: &SplitRows<'_>| (0..split.rows.len() as u32).collect::<Vec<u32>>();
-        let test = self.test.map(|split| sorted(split, all(split)));
-        let train = |graph: &Graph, split: &SplitRows<'_>| {
-            let labels = self.labels.get(&graph.seed).filter(|_| graph.fold.is_some());
-            let wanted = |row: &u32| match labels {
-                Some(labels) => Some(labels[*row as usize]) == graph.fold,
-                None => train_feeds.iter().flat_map(Feeds::values).all(|feed| match feed {
-                    Feed::Stage { rows } => rows.predicted[*row as usize],
-                    Feed::Table { .. } => true,
-                }),
-            };
-            sorted(split, all(split).into_iter().filter(wanted).collect())
-        };
-        let size = self.request.batch_size.unwrap_or(self.request.manifest.batch_size).max(1);
-        let cut = |graph: &Graph| {
-            // A graph of fixed size runs whole multiples, so that padding is met once per split.
-            let size = graph.fixed_rows().map_or(size, |fixed| size.div_ceil(fixed) * fixed);
-            let rows: Vec<Rows> = [
-                self.train.map(|split| Rows { split: Split::Oof, rows: train(graph, split) }),
-                test.clone().map(|rows| Rows { split: Split::Test, rows }),
-            ]
-            .into_iter()
-            .flatten()
-            .collect();
-            let batches = rows.iter().enumerate().flat_map(|(which, Rows { rows, .. })| {
-                let n_rows = rows.len();
-                (0..n_rows).step_by(size).map(move |start| (which, start..(start + size).min(n_rows)))
-            });
-            Cut { batches: batches.collect(), rows }
-        };
-        plan.graphs.iter().map(cut).collect()
-    }
-
-    fn average(&self, plan: &StagePlan<'_>, sums: Sums, owner: &SplitRows<'_>) -> Result<StageRows, InferError> {
-        let n_rows = owner.rows.len();
-        let width = sums.width.unwrap_or(1);
-        let mut values = vec![f32::NAN; n_rows * width];
-        let mut predicted = vec![false; n_rows];
-        for (row, &count) in sums.counts.iter().enumerate().filter(|(_, count)| **count > 0) {
-            predicted[row] = true;
-            for output in 0..width {
-                let value = (sums.values[row * width + output] / f64::from(count)) as f32;
-                if !value.is_finite() {
-                    return Err(InferError::NotFinite {
-                        model: self.model.to_owned(),
-                        graph: plan.stage.graphs.clone(),
-                        id: owner.rows.id(row).into_owned(),
-                        output,
-                        value: f64::from(value),
-                    });
-                }
-                values[row * width + output] = value;
-            }
-        }
-        Ok(StageRows { width, values, predicted })
+        Ok(parts)
     }
 }
 
-impl Sums {
-    /// Adds a batch; gives the expected width where it has another.
-    fn add(&mut self, part: &Part, n_rows: usize) -> Result<(), usize> {
-        let width = *self.width.get_or_insert(part.width);
-        if width != part.width {
-            return Err(width);
-        }
-        if self.counts.is_empty() {
-            self.values = vec![0.0; n_rows * width];
-            self.counts = vec![0; n_rows];
-        }
-        for (&row, values) in part.rows[part.range.clone()].iter().zip(part.values.chunks_exact(width)) {
-            let row = row as usize;
-            self.counts[row] += 1;
-            self.values[row * width..(row + 1) * width].iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
-        }
-        Ok(())
+fn feeds<'a>(
+    setup: &'a Setup<'a>,
+    plan: &'a StagePlan<'a>,
+    split: &'a SplitRows<'a>,
+    done: &'a Done,
+) -> Result<Feeds<'a>, InferError> {
+    let mut feeds = Feeds::new();
+    for (input, spec) in &plan.stage.inputs {
+        let feed = match spec {
+            InputSpec::Table { table, columns, shape, .. } => {
+                let bound = &split.tables[table.as_str()];
+                let own = setup.request.manifest.tables.get(table).and_then(|spec| spec.columns.as_deref());
+                let columns = bound.columns(columns.as_deref().or(own))?;
+                Feed::Table { table: bound, columns, shape: shape.as_deref() }
+            }
+            InputSpec::Stage { stage, .. } => {
+                let at = setup.plans.iter().position(|plan| plan.stage.name == *stage);
+                let output = at.and_then(|at| done.get(at));
+                let rows = output.and_then(|output| output[usize::from(split.split == Split::Test)].as_ref());
+                Feed::Stage { rows: rows.ok_or_else(|| InferError::Bug(format!("stage `{stage}` did not run")))? }
+            }
+            InputSpec::Events { events, tensor } => Feed::Events { events: &split.events[events.as_str()], tensor },
+        };
+        feeds.insert(input.as_str(), feed);
     }
+    Ok(feeds)
 }
 
-/// Batches to workers: a graph at a time where there are many, else each graph in pieces.
-fn items(cuts: &[Cut], workers: usize) -> Vec<Item> {
-    let pieces = if workers == 1 { 1 } else { (2 * workers).div_ceil(cuts.len().max(1)) };
-    let mut items = Vec::new();
-    for (graph, cut) in cuts.iter().enumerate() {
-        let n = cut.batches.len();
-        let size = n.div_ceil(pieces).max(1);
-        items.extend((0..n).step_by(size).map(|start| Item { graph, batches: start..(start + size).min(n) }));
-    }
-    items
+/// What an interrupted run had done of the stages of `setup`, in rows.
+pub(crate) fn rows_of(setup: &Setup<'_>, state: &State) -> u64 {
+    let whole: u64 = setup.plans[..state.done.len()].iter().map(|plan| setup.rows_of(plan)).sum();
+    let of_graph = |plan: &StagePlan<'_>| {
+        // Of a stage in the middle only the share is known.
+        (setup.rows_of(plan) as f64 * state.graphs as f64 / plan.graphs.len().max(1) as f64) as u64
+    };
+    whole + setup.plans.get(state.done.len()).map_or(0, of_graph)
 }

@@ -92,7 +92,7 @@ pub fn sigmoid(x: f64) -> f64 {
 /// `input` fed with `columns` of the table `features`.
 pub fn table(columns: Option<&[&str]>) -> InputSpec {
     let columns = columns.map(|columns| columns.iter().map(|&column| column.to_owned()).collect());
-    InputSpec::Table { table: "features".to_owned(), columns }
+    InputSpec::Table { table: "features".to_owned(), columns, shape: None, transform: None }
 }
 
 pub fn stage(name: &str, graphs: &str, inputs: &[(&str, InputSpec)]) -> Stage {
@@ -103,6 +103,8 @@ pub fn stage(name: &str, graphs: &str, inputs: &[(&str, InputSpec)]) -> Stage {
         inputs: inputs.iter().map(|(name, spec)| ((*name).to_owned(), spec.clone())).collect(),
         output: None,
         kind: None,
+        folds: None,
+        folds_fingerprint: None,
     }
 }
 
@@ -116,6 +118,8 @@ pub fn manifest(kind: OutputKind, average: Average, stages: Vec<Stage>) -> Manif
         claimed: None,
         stages,
         folds: None,
+        folds_fingerprint: None,
+        events: BTreeMap::new(),
         tables: BTreeMap::from([("features".to_owned(), spec)]),
         batch_size: 16,
         precision: Precision::F32,

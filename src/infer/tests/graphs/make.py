@@ -162,9 +162,72 @@ external = h.make_graph(
     [value("y", T.FLOAT, "batch", 2)], [tensor],
 )
 model = h.make_model(external, opset_imports=[h.make_opsetid("", 17)], ir_version=8)
+(HERE / "external.data").unlink(missing_ok=True)
 onnx.save(
     model, HERE / "external.onnx", save_as_external_data=True, location="external.data", size_threshold=0,
 )
+
+# Preprocessing of a fold: (fold + 1) x. And columns made an image, or flags made whole numbers.
+for fold in (0, 1, 2):
+    save(
+        f"prep_fold{fold}",
+        [h.make_node("Mul", ["raw", "k"], ["y"])],
+        [value("raw", T.FLOAT, "n", 4)],
+        [value("y", T.FLOAT, "n", 4)],
+        [("k", np.array(fold + 1, np.float32))],
+    )
+save(
+    "to_image",
+    [h.make_node("Reshape", ["raw", "shape"], ["y"])],
+    [value("raw", T.FLOAT, "n", 4)],
+    [value("y", T.FLOAT, "n", 1, 2, 2)],
+    [("shape", np.array([-1, 1, 2, 2], np.int64))],
+)
+save(
+    "open_image",  # every size but the batch's is the first input's own
+    [h.make_node("ReduceSum", ["x", "axes"], ["r"], keepdims=0), h.make_node("ReduceMax", ["r"], ["y"], axes=[1])],
+    [value("x", T.FLOAT, "batch", "channels", "height", "width")],
+    [value("y", T.FLOAT, "batch", 1)],
+    [("axes", np.array([1, 2], np.int64))],
+)
+# Masked sums over the pulses of an event: x, y, z, time, charge, auxiliary, qe, and the number of pulses.
+def pulses(name, length, batch="batch"):
+    def total(source, output, axes):
+        return h.make_node("ReduceSum", [source, axes], [output], keepdims=1)
+    save(
+        name,
+        [
+            h.make_node("Cast", ["mask"], ["m"], to=T.FLOAT),
+            h.make_node("Unsqueeze", ["m", "two"], ["m3"]),
+            h.make_node("Mul", ["pos", "m3"], ["mpos"]),
+            h.make_node("ReduceSum", ["mpos", "one"], ["spos"], keepdims=0),
+            h.make_node("Mul", ["time", "m"], ["mtime"]),
+            total("mtime", "stime", "one"),
+            total("charge", "scharge", "one"),
+            h.make_node("Cast", ["auxiliary"], ["fa"], to=T.FLOAT),
+            total("fa", "saux", "one"),
+            h.make_node("Cast", ["qe"], ["fq"], to=T.FLOAT),
+            total("fq", "sqe", "one"),
+            h.make_node("Cast", ["L0"], ["fl"], to=T.FLOAT),
+            h.make_node("Unsqueeze", ["fl", "one"], ["n"]),
+            h.make_node("Concat", ["spos", "stime", "scharge", "saux", "sqe", "n"], ["sums"], axis=1),
+        ],
+        [
+            value("pos", T.FLOAT, batch, length, 3),
+            value("time", T.FLOAT, batch, length),
+            value("charge", T.FLOAT, batch, length),
+            value("auxiliary", T.INT64, batch, length),
+            value("qe", T.INT64, batch, length),
+            value("mask", T.BOOL, batch, length),
+            value("L0", T.INT64, batch),
+        ],
+        [value("sums", T.FLOAT, batch, 8)],
+        [("one", np.array([1], np.int64)), ("two", np.array([2], np.int64))],
+    )
+
+
+pulses("pulses", "length")
+pulses("pulses_fixed", 24, batch=4)
 
 # The graph that a device must run before it is believed: y = x + x.
 save(

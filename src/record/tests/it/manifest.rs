@@ -1,7 +1,7 @@
 use super::*;
 use blend_core::{
     OutputKind,
-    manifest::{Average, Claimed, ColumnFile, InputSpec, Manifest, Precision, Stage},
+    manifest::{Average, Claimed, ColumnFile, EventTensor, InputSpec, Manifest, Precision, Stage},
     output::{Encoding, Transform},
 };
 use blend_record::{DocumentError, manifest};
@@ -48,7 +48,7 @@ fn the_contracts_document_is_read_and_written() {
     assert_eq!(it.claimed, Some(Claimed { score: 0.01561, scope: "as stated by the authors".into() }));
     assert_eq!(it.folds, Some(ColumnFile { file: data.join("folds.csv"), column: "fold".into() }));
     assert_eq!((it.batch_size, it.precision), (2048, Precision::F32));
-    let table = || InputSpec::Table { table: "features".into(), columns: None };
+    let table = || InputSpec::table("features");
     let meta = InputSpec::Stage { stage: "nonscored".into(), transform: Some("stage2/quantile.onnx".into()) };
     let scored = Stage {
         name: "scored".into(),
@@ -57,6 +57,8 @@ fn the_contracts_document_is_read_and_written() {
         inputs: [("features".to_owned(), table()), ("meta".to_owned(), meta)].into(),
         output: None,
         kind: None,
+        folds: None,
+        folds_fingerprint: None,
     };
     assert_eq!(it.stages[1], scored);
     assert_eq!(it.tables["features"].train, Some(data.join("features_train.parquet")));
@@ -94,7 +96,7 @@ fn everything_optional_reads_back() {
     let text = "model: m\noutput: vector\nframe: yxz\nallowed_domains: [ai.onnx.ml]\nallow: {leak: \"known: it is so\"}\n\
         seeds: [1, 2]\nprecision: f16\nfolds: {file: ../f.csv, column: f}\n\
         tables: {a: {train: a.csv, columns: [x, '1']}, b: {test: b.csv}}\n\
-        stages:\n  - {name: one, graphs: g.onnx, inputs: {i: {table: a, columns: [x]}}, output: out, kind: value}\n  \
+        stages:\n  - {name: one, graphs: g.onnx, inputs: {i: {table: a, columns: [x], shape: [1, 1], transform: p.onnx}}, output: out, kind: value}\n  \
         - {name: two, graphs: 's{seed}.onnx', seeds: [7], inputs: {i: {stage: one}}}\n  \
         - {name: three, graphs: 't{seed}.onnx', inputs: {i: {stage: two}}}\n";
     let it = manifest::parse(&workspace, &moa(), &model("m"), text).unwrap();
@@ -110,14 +112,58 @@ fn a_fold_map_on_the_stages_is_the_models() {
     let folds = ", folds: {file: f.csv, column: f}";
     let it = parse("m", &format!("{head}{}{}", stage("a", folds), stage("b", folds))).unwrap();
     assert_eq!(it.folds.unwrap().column, "f");
-    let other = ", folds: {file: f.csv, column: g}";
-    for text in [
-        format!("{head}{}{}", stage("a", folds), stage("b", other)),
-        format!("{head}{}{}", stage("a", folds), stage("b", "")),
-        format!("{head}{}folds: {{file: f.csv, column: g}}\n", stage("a", folds)),
+    let own = ", folds: {file: f.csv, column: 'g{seed}'}";
+    let print = format!("blake3:{}", "0".repeat(64));
+    let on_model = format!("folds: {{file: f.csv, column: f, fingerprint: '{print}'}}\n");
+    let text = format!("{head}{}{}{on_model}", stage("a", own), stage("b", ""));
+    let (_folder, workspace) = workspace();
+    let read = |text: &str| manifest::parse(&workspace, &moa(), &model("m"), text).unwrap();
+    let it = read(&text);
+    assert_eq!(it.stages[0].folds.as_ref().unwrap().column, "g{seed}");
+    assert_eq!((&it.stages[1].folds, it.folds.as_ref().unwrap().column.as_str()), (&None, "f"));
+    assert_eq!(it.folds_fingerprint.unwrap().to_string(), print);
+    assert_eq!(read(&manifest::to_yaml(&workspace, &it)), it);
+}
+
+#[test]
+fn events_are_read_and_written() {
+    let (_folder, workspace) = workspace();
+    let text = "model: m\noutput: vector\n\
+        events:\n  hits: {train: {pulses: [b1.parquet, b2.parquet], meta: [m1.parquet, m2.parquet]}, \
+        test: {pulses: [t.parquet]}, geometry: g.csv, ice: ice.csv, max_pulses: 128, seed: 7, \
+        compatibility: icecube-2nd-place, token_budget: 4096}\n\
+        stages:\n  - {name: a, graphs: g.onnx, inputs: {pos: {events: hits}, q: {events: hits, tensor: qe}, \
+        x: {events: hits, features: [x, time, qe, scattering]}}}\n";
+    let it = manifest::parse(&workspace, &moa(), &model("m"), text).unwrap();
+    assert_eq!(it.encoding.frame, blend_core::Frame::Yxz);
+    assert_eq!(it.stages[0].inputs["pos"], InputSpec::Events { events: "hits".into(), tensor: EventTensor::Position });
+    let hits = &it.events["hits"];
+    assert_eq!((hits.max_pulses, hits.seed, hits.token_budget), (128, 7, Some(4096)));
+    assert_eq!(hits.train.as_ref().unwrap().meta.len(), 2);
+    let read = |text: &str| manifest::parse(&workspace, &moa(), &model("m"), text).unwrap();
+    assert_eq!(read(&manifest::to_yaml(&workspace, &it)), it);
+    let plain = manifest::parse(&workspace, &moa(), &model("m"), &format!("frame: xyz\n{text}")).unwrap();
+    assert_eq!(plain.encoding.frame, blend_core::Frame::Xyz);
+    assert_eq!(read(&manifest::to_yaml(&workspace, &plain)), plain);
+    let events = |events: &str, input: &str| {
+        let stages = format!("stages:\n  - {{name: a, graphs: g.onnx, inputs: {{x: {{events: h, {input}}}}}}}\n");
+        parse("m", &format!("model: m\noutput: vector\nevents: {{h: {{{events}}}}}\n{stages}")).unwrap_err()
+    };
+    for (spec, input, want) in [
+        ("geometry: g.csv", "tensor: pos", "3:13 | events `h` have neither `train` nor `test`"),
+        ("test: {pulses: [a]}, geometry: g, max_pulses: 0", "tensor: pos", "3:60 | `max_pulses` is 0"),
+        ("test: {pulses: []}, geometry: g", "tensor: pos", "3:20 | `pulses` is an empty list"),
+        ("test: {pulses: [a, b], meta: [c]}, geometry: g", "tensor: pos", "3:20 | 1 files of `meta` for 2 of `pulses`"),
+        ("test: {pulses: [a]}, geometry: g", "tensor: poss", "5:63 | unknown tensor `poss`, did you mean `pos`?"),
+        ("test: {pulses: [a]}, geometry: g", "features: [x, u]", "5:69 | unknown feature `u`"),
+        ("test: {pulses: [a]}, geometry: g", "tensor: ice_properties", "5:43 | input `x` needs `ice` of events `h`"),
+        (
+            "test: {pulses: [a]}, geometry: g, compatibility: theirs",
+            "tensor: pos",
+            "3:63 | unknown compatibility `theirs`",
+        ),
     ] {
-        let fault = parse("m", &text).unwrap_err();
-        assert!(fault.ends_with(" | stages with different fold maps are not built yet"), "{fault}");
+        assert_eq!(events(spec, input), want, "{spec} {input}");
     }
 }
 
@@ -129,7 +175,7 @@ fn every_fault_has_its_words() {
         ("model: x\noutput: logit\n".into(), "1:8 | `model: x` stands where `m` is expected"),
         ("model: m\noutput: lgit\n".into(), "2:9 | unknown output `lgit`, did you mean `logit`?"),
         ("model: m\n".into(), "1:1 | key `output` is missing"),
-        (format!("{head}events: x\n"), "4:1 | unknown key `events`"),
+        (format!("{head}evens: x\n"), "4:1 | unknown key `evens`, did you mean `events`?"),
         (format!("{head}average: mean\n"), "4:10 | unknown average `mean`"),
         (
             "model: m\noutput: value\naverage: logit\n".into(),
@@ -142,8 +188,8 @@ fn every_fault_has_its_words() {
         (format!("{head}precision: f64\n"), "4:12 | unknown precision `f64`"),
         (format!("{head}claimed: {{score: .nan}}\n"), "4:18 | NaN is not a number"),
         (
-            format!("{head}folds: {{file: f.csv, column: 'fold_seed{{seed}}'}}\n"),
-            "4:30 | column `fold_seed{seed}`: a fold map for each seed is not built yet",
+            format!("{head}folds: {{file: f.csv, column: 'fold_{{sed}}'}}\n"),
+            "4:30 | column `fold_{sed}` has braces that are not `{seed}`",
         ),
         ("model: m\noutput: logit\ntables: {t: {}}\n".into(), "3:13 | table `t` has neither `train` nor `test`"),
         (stage("graphs: g.onnx"), "5:15 | key `inputs` is missing"),
@@ -164,7 +210,15 @@ fn every_fault_has_its_words() {
         (stage("graphs: g.onnx, inputs: {i: {stage: a}}"), "5:51 | unknown earlier stage `a`"),
         (
             stage("graphs: g.onnx, inputs: {i: {table: t, stage: a}}"),
-            "5:43 | input `i` is neither {table, columns} nor {stage, transform}",
+            "5:43 | input `i` is neither {table, columns} nor {stage, transform} nor {events, tensor}",
+        ),
+        (
+            stage("graphs: g.onnx, inputs: {i: {table: t, shape: []}}"),
+            "5:61 | `shape` is the sizes of a row's tensor, each at least 1",
+        ),
+        (
+            stage("graphs: g.onnx, inputs: {i: {table: t, transform: 'p{fold}.onnx'}}"),
+            "5:65 | `p{fold}.onnx` has `{fold}`, which `graphs: g.onnx` has not",
         ),
         (stage("graphs: g.onnx, inputs: {i: {tabel: t}}"), "5:44 | unknown key `tabel`, did you mean `table`?"),
         (stage("graphs: g.onnx, inputs: {}, kind: x"), "5:49 | unknown kind `x`"),
