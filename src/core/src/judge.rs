@@ -16,6 +16,11 @@ pub trait Bound: Send + Sync {
     fn direction(&self) -> Direction;
     /// How a score is computed.
     fn judge(&self) -> Judge<'_>;
+    /// Whether a row is judged the same whatever other rows are bound beside it: no share of a class, variance or rank
+    /// among all rows enters its terms.
+    fn judges_rows_alone(&self) -> bool {
+        false
+    }
     /// What the metric asks of members before they are averaged.
     fn preparation(&self) -> Preparation {
         Preparation::default()
@@ -103,6 +108,12 @@ pub trait Cells: Send + Sync {
     fn curve(&self, output: usize, start: usize, u: &[f64], d: &mut [f64], h: &mut [f64]) -> f64;
     /// Whether the loss is convex in `u`.
     fn is_convex(&self) -> bool;
+    /// The labels 0 and 1 of one output, where the loss of a cell is `-ln u` of a 1 and `-ln(1 - u)` of a 0, and all
+    /// cells weigh the same.
+    fn hard_labels(&self, output: usize) -> Option<&[u8]> {
+        let _ = output;
+        None
+    }
 }
 
 /// The labels of a hard multi-class log loss in the linear space.

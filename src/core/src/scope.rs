@@ -108,7 +108,22 @@ impl RowSet {
         self.offsets[block]
     }
 
-    /// The rows as positions in the table, ascending.
+    /// The same rows, those of each block in the order of `key` (of the position in the table).
+    #[must_use]
+    pub fn sorted_in_blocks<K: Ord>(&self, key: impl Fn(usize) -> K) -> Self {
+        let mut local = Vec::with_capacity(self.len());
+        for block in 0..self.n_blocks() {
+            let start = local.len();
+            match self.block(block) {
+                BlockRows::All(n) => local.extend(0..n as u32),
+                BlockRows::Some(rows) => local.extend_from_slice(rows),
+            }
+            local[start..].sort_by_key(|&row| key(block * BLOCK_ROWS + row as usize));
+        }
+        Self { n_total: self.n_total, local, offsets: self.offsets.clone() }
+    }
+
+    /// The rows as positions in the table: ascending, unless they were sorted otherwise.
     pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
         (0..self.n_blocks()).flat_map(move |block| {
             let rows = self.block(block);
@@ -174,6 +189,12 @@ mod tests {
                     prop_assert!(set.iter().all(|row| mask[row]));
                     let blocks: usize = (0..set.n_blocks()).map(|b| set.block(b).len()).sum();
                     prop_assert_eq!(blocks, set.len());
+                    let sorted = set.sorted_in_blocks(|row| row % 3);
+                    let mut rows: Vec<usize> = sorted.iter().collect();
+                    let pairs = rows.windows(2).filter(|pair| pair[0] / BLOCK_ROWS == pair[1] / BLOCK_ROWS);
+                    prop_assert!(pairs.into_iter().all(|pair| (pair[0] % 3, pair[0]) < (pair[1] % 3, pair[1])));
+                    rows.sort_unstable();
+                    prop_assert_eq!(rows, set.iter().collect::<Vec<_>>());
                 }
             }
         }

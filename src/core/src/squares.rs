@@ -52,6 +52,10 @@ impl Bound for BoundSquares {
         if matches!(self.combine, Combine::MinusR2(_)) { Direction::Higher } else { Direction::Lower }
     }
 
+    fn judges_rows_alone(&self) -> bool {
+        !matches!(self.combine, Combine::MinusR2(_))
+    }
+
     fn judge(&self) -> Judge<'_> {
         Judge::Additive(self)
     }

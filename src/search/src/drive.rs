@@ -118,16 +118,16 @@ struct Watched<'a, S> {
     iteration: u64,
 }
 
-impl<'a, S: Solver<Seen<'a>, State> + Verdict> Solver<Seen<'a>, State> for Watched<'_, S> {
+impl<O, S: Solver<O, State> + Verdict> Solver<O, State> for Watched<'_, S> {
     fn name(&self) -> &str {
         self.solver.name()
     }
 
-    fn init(&mut self, problem: &mut Problem<Seen<'a>>, state: State) -> Result<(State, Option<KV>), Error> {
+    fn init(&mut self, problem: &mut Problem<O>, state: State) -> Result<(State, Option<KV>), Error> {
         self.solver.init(problem, state)
     }
 
-    fn next_iter(&mut self, problem: &mut Problem<Seen<'a>>, state: State) -> Result<(State, Option<KV>), Error> {
+    fn next_iter(&mut self, problem: &mut Problem<O>, state: State) -> Result<(State, Option<KV>), Error> {
         self.cut = self.watch.cut();
         if self.cut.is_some() {
             return Ok((state, None));
@@ -164,9 +164,6 @@ pub struct Driven<S> {
 }
 
 /// Runs `solver` on `seen` from `start` (where it wants one) for at most `max_iterations`.
-///
-/// The solvers here never fail and the objective is total, so argmin's error cannot occur; should it, the start is
-/// returned as stalled.
 pub fn run<'a, S>(
     seen: Seen<'a>,
     solver: S,
@@ -177,9 +174,28 @@ pub fn run<'a, S>(
 where
     S: Solver<Seen<'a>, State> + Verdict + Clone,
 {
-    let fallback = (solver.clone(), start.clone().unwrap_or_else(|| seen.constraints.equal()));
+    let fallback = start.clone().unwrap_or_else(|| seen.constraints.equal());
+    execute(seen, solver, start, fallback, max_iterations, watch)
+}
+
+/// Runs `solver` on any problem.
+///
+/// The solvers here never fail and the objective is total, so argmin's error cannot occur; should it, the fallback is
+/// returned as stalled.
+pub(crate) fn execute<O, S>(
+    problem: O,
+    solver: S,
+    start: Option<Vec<f64>>,
+    fallback: Vec<f64>,
+    max_iterations: u64,
+    watch: Watch<'_>,
+) -> Driven<S>
+where
+    S: Solver<O, State> + Verdict + Clone,
+{
+    let unchanged = solver.clone();
     let watched = Watched { solver, watch, cut: None, iteration: 0 };
-    let executor = Executor::new(seen, watched)
+    let executor = Executor::new(problem, watched)
         .configure(|state| match start {
             Some(start) => state.param(start).max_iters(max_iterations),
             None => state.max_iters(max_iterations),
@@ -189,11 +205,11 @@ where
     match executor.run() {
         Ok(mut result) => {
             let loss = result.state.get_best_cost();
-            let weights = result.state.take_best_param().unwrap_or(fallback.1);
+            let weights = result.state.take_best_param().unwrap_or(fallback);
             let Watched { solver, cut, .. } = result.solver;
             let stop = cut.or_else(|| solver.stop()).unwrap_or(Stop::Budget);
             Driven { solver, weights, loss, stop }
         }
-        Err(_) => Driven { solver: fallback.0, weights: fallback.1, loss: f64::INFINITY, stop: Stop::Stalled },
+        Err(_) => Driven { solver: unchanged, weights: fallback, loss: f64::INFINITY, stop: Stop::Stalled },
     }
 }

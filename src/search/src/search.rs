@@ -4,7 +4,11 @@ pub use crate::honest::{bootstrap::Interval, nested::Nested};
 use crate::{
     constraints::Constraints,
     drive::{Stop, Tick, Watch},
-    honest::{bootstrap, nested, row_scores::RowScores},
+    honest::{
+        bootstrap,
+        nested::{self, Before},
+        row_scores::RowScores,
+    },
     objective::{Effort, cv},
     sample::Sample,
     solver::{Found, SolverName, Task, fallen_back, solve},
@@ -200,7 +204,9 @@ pub fn search(problem: &Problem<'_>, options: &Options, control: &Control<'_>) -
         return Err(SearchError::Unfit { solver: solver.name(), why });
     }
     let mut effort = Effort::default();
-    let sample = Sample::new(problem, solver, options.seed);
+    // A loss that has a preview starts from that one's optimum, without a copy of rows.
+    let foreseen = solver == SolverName::Newton && objective.preview().is_some();
+    let sample = if foreseen { None } else { Sample::new(problem, solver, options.seed) };
     let start = sample.as_ref().and_then(|sample| sample.start(problem, set, solver, &task, &mut effort));
     task.start = start.as_deref();
     let found = solve(solver, &task);
@@ -226,7 +232,8 @@ pub fn search(problem: &Problem<'_>, options: &Options, control: &Control<'_>) -
     let mut stop = found.stop;
     let run = if options.honest && stop != Stop::Interrupted {
         let inner = Task { start: None, watch: Watch { deadline: None, ..watch }, ..task };
-        Some(nested::run(problem, &*bound, solver, &inner, sample.as_ref())?)
+        let certified = matches!(stop, Stop::Certified { .. }).then_some(found.weights.as_slice());
+        Some(nested::run(problem, &*bound, &inner, &Before { solver, sample: sample.as_ref(), certified })?)
     } else {
         None
     };

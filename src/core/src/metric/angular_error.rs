@@ -77,6 +77,10 @@ impl Bound for BoundAngle {
         Direction::Lower
     }
 
+    fn judges_rows_alone(&self) -> bool {
+        true
+    }
+
     fn judge(&self) -> Judge<'_> {
         Judge::Additive(self)
     }

@@ -84,6 +84,10 @@ impl Bound for BoundKl {
         Direction::Lower
     }
 
+    fn judges_rows_alone(&self) -> bool {
+        true
+    }
+
     fn judge(&self) -> Judge<'_> {
         Judge::Additive(self)
     }

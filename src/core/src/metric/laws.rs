@@ -8,7 +8,7 @@ mod smooth;
 use super::{BindError, CATALOGUE, Info, Metric, MetricSpec, SpecError, Target, build};
 use crate::{
     block::Block,
-    judge::{Bound, DEFAULT_CLIP, score, score_blocks},
+    judge::{Bound, DEFAULT_CLIP, Judge, score, score_blocks},
     output::OutputKind,
     space,
     truth::{LabelValues, Labels, direction},
@@ -288,10 +288,30 @@ fn a_weight_of_two_is_the_row_twice() {
         let (a, b) = (score(&*weighted, &p), score(&*repeated, &select(&p, &twice)));
         assert!(close(a, b, 1e-12), "{}: {a} and {b}", case.name);
         // A metric of all rows counts the rows of a bootstrap replicate in the same way.
-        if let crate::judge::Judge::Whole(whole) = case.bound().judge() {
+        if let Judge::Whole(whole) = case.bound().judge() {
             let counts: Vec<u32> = (0..N_ROWS).map(|row| 1 + (row % 2) as u32).collect();
             assert!(close(a, whole.score(&p, Some(&counts)), 1e-12), "{}", case.name);
         }
+    }
+}
+
+#[test]
+fn rows_that_are_judged_alone_do_not_see_the_others() {
+    for case in cases().into_iter().filter(|case| case.bound().judges_rows_alone()) {
+        let mut random = Random(6);
+        let bound = case.bound();
+        let p = prediction(case.kind(), bound.n_outputs(), &mut random);
+        let rows: Vec<usize> = (0..N_ROWS).filter(|row| row % 3 != 1).collect();
+        let few = case.bind(case.labels.select(&rows));
+        let (Judge::Additive(whole), Judge::Additive(part)) = (bound.judge(), few.judge()) else {
+            panic!("{} judges rows alone and needs them all at once", case.name);
+        };
+        let (mut all, mut some) = (Block::new(whole.n_terms(), N_ROWS), Block::new(part.n_terms(), rows.len()));
+        whole.terms(0, &p, &mut all);
+        part.terms(0, &select(&p, &rows), &mut some);
+        assert_eq!(select(&all, &rows), some, "{}", case.name);
+        let weights = whole.row_weights().map(|weights| rows.iter().map(|&row| weights[row]).collect::<Vec<_>>());
+        assert_eq!(weights.as_deref(), part.row_weights(), "{}", case.name);
     }
 }
 

@@ -119,6 +119,10 @@ impl Bound for BoundLogLoss {
         Direction::Lower
     }
 
+    fn judges_rows_alone(&self) -> bool {
+        true
+    }
+
     fn judge(&self) -> Judge<'_> {
         Judge::Additive(self)
     }
@@ -368,6 +372,13 @@ impl Cells for Linear<'_> {
 
     fn is_convex(&self) -> bool {
         true
+    }
+
+    fn hard_labels(&self, output: usize) -> Option<&[u8]> {
+        match &self.0.targets {
+            Targets::Hard(columns) if self.0.weights.is_none() => Some(&columns[output]),
+            _ => None,
+        }
     }
 }
 

@@ -55,6 +55,10 @@ impl Bound for BoundMae {
         Direction::Lower
     }
 
+    fn judges_rows_alone(&self) -> bool {
+        true
+    }
+
     fn judge(&self) -> Judge<'_> {
         Judge::Additive(self)
     }

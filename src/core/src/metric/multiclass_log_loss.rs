@@ -132,7 +132,8 @@ impl Metric for MulticlassLogLoss {
             }
             _ => return Err(wrong_kind(&INFO, &labels)),
         };
-        Ok(Box::new(BoundMulticlass { targets, weights, clip: self.clip, renormalize: self.renormalize }))
+        let alone = self.class_weights.is_empty() && !self.class_mean;
+        Ok(Box::new(BoundMulticlass { targets, weights, clip: self.clip, renormalize: self.renormalize, alone }))
     }
 }
 
@@ -155,6 +156,8 @@ struct BoundMulticlass {
     weights: Option<Vec<f64>>,
     clip: f64,
     renormalize: bool,
+    /// Weights of rows do not depend on how many rows their class has.
+    alone: bool,
 }
 
 impl BoundMulticlass {
@@ -184,6 +187,10 @@ impl Bound for BoundMulticlass {
 
     fn direction(&self) -> Direction {
         Direction::Lower
+    }
+
+    fn judges_rows_alone(&self) -> bool {
+        self.alone
     }
 
     fn judge(&self) -> Judge<'_> {

@@ -9,10 +9,10 @@ use crate::{
     testing::{Label, Shape, World, control, normal},
 };
 use blend_core::{
-    Block, Domain, Folds, Truth, judge,
+    Block, Domain, Folds, Scope, Truth, judge,
     metric::{self, Metric, MetricSpec},
     pool::Pool,
-    space::SpaceName::{self, Linear, Logit, Rank, Vector},
+    space::SpaceName::{self, Linear, Log, Logit, Rank, Vector},
     truth::{LabelValues, Labels},
 };
 
@@ -70,8 +70,46 @@ fn a_held_out_part_never_reaches_its_own_weights() {
             let bits = |nested: &Nested, part: usize| -> Vec<u64> {
                 nested.parts[part].weights.iter().map(|w| w.to_bits()).collect()
             };
-            assert_eq!(bits(&before, 1), bits(&after, 1), "{}", world.name);
+            // Weights that are certified may start from where the labels of all rows put them, and forget it.
+            if world.bound().smooth(world.space).is_some() && solver.is_none() && kind.0 != "angular_error" {
+                let pairs = before.parts[1].weights.iter().zip(&after.parts[1].weights);
+                let apart = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+                assert!(apart < 1e-5, "{}: {apart}", world.name);
+            } else {
+                assert_eq!(bits(&before, 1), bits(&after, 1), "{}", world.name);
+            }
             assert_ne!(bits(&before, 0), bits(&after, 0), "{}", world.name);
+        }
+    }
+}
+
+#[test]
+fn parts_searched_side_by_side_equal_parts_searched_alone() {
+    let kinds = [
+        ("log_loss", Linear, Label::Binary),
+        ("log_loss", Logit, Label::Soft),
+        ("multiclass_log_loss", Linear, Label::Class),
+        ("multiclass_log_loss", Log, Label::Class),
+        ("kl_divergence", Linear, Label::Shares),
+        ("rmse", Linear, Label::Number),
+        ("mse", Linear, Label::Number),
+        ("r2", Linear, Label::Number),
+        ("mcrmse", Linear, Label::Number),
+    ];
+    for (kind, holes) in kinds.into_iter().flat_map(|kind| [(kind, true), (kind, false)]) {
+        let world = World::new(kind, Shape { n_rows: 700, holes, weights: holes, ..SHAPE });
+        let folds = folds(&world);
+        for part in &nested(&world, &world.truth, Some(&folds), None).parts {
+            let train = world.scope.rows.filter(|row| folds.labels()[row] != part.label).unwrap();
+            let scope = Scope { name: "train".to_owned(), rows: train };
+            let problem = crate::Problem { scope: &scope, ..world.problem(Domain::Simplex) };
+            let alone = Options { honest: false, ..options(None) };
+            let optimum = search(&problem, &alone, &control()).unwrap();
+            let bound = world.metric.bind(world.truth.on(&scope.rows)).unwrap();
+            let weighted: Vec<_> = world.members.members().iter().zip(part.weights.iter().copied()).collect();
+            let blend = Pool::new(&weighted, world.space, bound.preparation()).whole(&scope.rows);
+            let score = judge::score(&*bound, &blend);
+            assert!((score - optimum.score).abs() < 2e-8, "{}: {score} {}", world.name, optimum.score);
         }
     }
 }

@@ -3,5 +3,6 @@
 pub mod bootstrap;
 #[cfg(test)]
 mod laws;
+mod lockstep;
 pub mod nested;
 pub(crate) mod row_scores;

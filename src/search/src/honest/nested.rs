@@ -1,12 +1,12 @@
 //! Nested cross-validation: every row scored with weights that were chosen without its fold.
 
-use super::row_scores::RowScores;
+use super::{lockstep, row_scores::RowScores};
 use crate::{
     drive::Stop,
-    objective::{Effort, cv},
+    objective::{Effort, Mean, Objective, Remembered, cv},
     sample::Sample,
     search::{Problem, SearchError},
-    solver::{SolverName, Task, solve},
+    solver::{Found, SolverName, Task, solve},
 };
 use blend_core::{Fingerprint, Oof, Predictions, RowSet, judge::Bound, pool::Pool};
 
@@ -66,66 +66,199 @@ pub(crate) struct Run {
 }
 
 /// A gap at which a part's search may end: an outer score needs no more digits than its noise has.
-const TOLERANCE: f64 = 1e-7;
+const TOLERANCE: f64 = 1e-8;
 
-/// Searches again without each part and scores the part. Nothing of a part reaches its own weights: not even the start,
-/// which would choose the valley of a loss that has several.
+/// The gap of a search that starts from the optimum of all rows. Labels of the held-out part chose that start; this
+/// close to the optimum of the other rows, which is one whatever the start, they no longer show in any digit.
+const WARM_TOLERANCE: f64 = 1e-10;
+
+/// The rows that one label holds out, and the others.
+struct Outer {
+    label: i64,
+    /// Held-out rows, in the numbering of the scope's rows.
+    inside: Vec<usize>,
+    held_out: RowSet,
+}
+
+impl Outer {
+    /// The row sets of every label.
+    fn all(problem: &Problem<'_>, labels: &[i64]) -> Result<Vec<Self>, SearchError> {
+        let positions: Vec<usize> = problem.scope.rows.iter().collect();
+        let mut distinct = labels.to_vec();
+        distinct.sort_unstable();
+        distinct.dedup();
+        distinct
+            .into_iter()
+            .map(|label| {
+                let inside: Vec<usize> = (0..labels.len()).filter(|&i| labels[i] == label).collect();
+                let held_out = rows(problem, inside.iter().map(|&i| positions[i]))?;
+                Ok(Self { label, inside, held_out })
+            })
+            .collect()
+    }
+
+    /// The rows of the scope outside the part.
+    fn train(&self, problem: &Problem<'_>) -> Result<RowSet, SearchError> {
+        let held_out = self.held_out.mask();
+        rows(problem, problem.scope.rows.iter().filter(|&row| !held_out[row]))
+    }
+}
+
+fn rows(problem: &Problem<'_>, rows: impl Iterator<Item = usize>) -> Result<RowSet, SearchError> {
+    let mut mask = vec![false; problem.scope.rows.n_total()];
+    rows.for_each(|row| mask[row] = true);
+    RowSet::from_mask(&mask).map_err(|_| SearchError::OnePart)
+}
+
+/// What the search over all rows leaves to the nested ones.
+pub(crate) struct Before<'a> {
+    pub(crate) solver: SolverName,
+    pub(crate) sample: Option<&'a Sample>,
+    /// The optimum of all rows, where it is certified: of a convex loss.
+    pub(crate) certified: Option<&'a [f64]>,
+}
+
+/// Searches again without each part and scores the part. Nothing of a part reaches its own weights: a loss that may
+/// have several valleys is searched from a start of the other rows' own, and one that has a single optimum is searched
+/// until nothing of its start is left.
 pub(crate) fn run(
     problem: &Problem<'_>,
     bound: &dyn Bound,
-    solver: SolverName,
     task: &Task<'_>,
-    sample: Option<&Sample>,
+    before: &Before<'_>,
 ) -> Result<Run, SearchError> {
     let (labels, by) = labels(problem);
-    let mut distinct = labels.clone();
-    distinct.sort_unstable();
-    distinct.dedup();
-    let positions: Vec<usize> = problem.scope.rows.iter().collect();
+    let outers = Outer::all(problem, &labels)?;
     let members: Vec<&Predictions<Oof>> = problem.members.members().iter().collect();
     let row_local = problem.space.get().info().row_local;
-    let mut rows = RowScores::empty(bound);
-    let mut parts = Vec::with_capacity(distinct.len());
-    let mut effort = Effort::default();
-    let mut interrupted = false;
-    for &label in &distinct {
-        let outside = |keep: bool| {
-            let mut mask = vec![false; problem.scope.rows.n_total()];
-            labels.iter().zip(&positions).for_each(|(&l, &row)| mask[row] = (l == label) != keep);
-            RowSet::from_mask(&mask).map_err(|_| SearchError::OnePart)
-        };
-        let (train, held_out) = (outside(true)?, outside(false)?);
-        let train_bound = problem.metric.bind(problem.truth.on(&train))?;
-        let sums_to_one = problem.domain.sums_to_one();
-        let objective = cv::objective(&members, &train, &*train_bound, problem.space, sums_to_one);
-        let inner = Task { objective: &*objective, tolerance: task.tolerance.max(TOLERANCE), start: None, ..*task };
-        let mut sampling = Effort::default();
-        let start = sample.and_then(|sample| sample.start(problem, &train, solver, &inner, &mut sampling));
-        let found = solve(solver, &Task { start: start.as_deref(), ..inner });
-        interrupted |= found.stop == Stop::Interrupted;
-        let mut spent = objective.effort();
-        spent += sampling;
-        spent.passes *= train.len() as f64 / problem.scope.rows.len() as f64;
-        effort += spent;
+    // A metric may be undefined on a part alone (one class only).
+    let bounds: Vec<Option<Box<dyn Bound>>> =
+        outers.iter().map(|outer| problem.metric.bind(problem.truth.on(&outer.held_out)).ok()).collect();
+    // Nothing can start from an optimum that is not proven: it could be one of several.
+    let start = before.certified.filter(|_| row_local);
+    let lockstep = start.and_then(|start| in_lockstep(problem, &members, &outers, task, start));
+    let apart = match lockstep {
+        None => start.and_then(|start| parts(problem, &members, &outers, &bounds, start)),
+        Some(_) => None,
+    };
+    let (together, spent) = lockstep.unwrap_or_default();
+    let mut together = together.into_iter();
 
-        let inside: Vec<usize> = (0..labels.len()).filter(|&i| labels[i] == label).collect();
+    let mut run = Run {
+        nested: Nested { score: f64::NAN, by, parts: Vec::with_capacity(outers.len()) },
+        rows: RowScores::empty(bound),
+        effort: spent,
+        interrupted: false,
+    };
+    for (number, outer) in outers.iter().enumerate() {
+        let warm = || apart.as_ref().and_then(|apart| warm(apart, number, task, before));
+        let found = match together.next().flatten().or_else(warm) {
+            Some(found) => found,
+            None => cold(problem, &members, outer, task, before, &mut run.effort)?,
+        };
+        run.interrupted |= found.stop == Stop::Interrupted;
         let weighted: Vec<_> = members.iter().copied().zip(found.weights.iter().copied()).collect();
         let pool = Pool::new(&weighted, problem.space, bound.preparation());
-        // A part on which the metric is undefined (one class only) still takes part in the pooled score.
-        let part_labels = problem.truth.on(&held_out);
-        let score = if let Ok(part_bound) = problem.metric.bind(part_labels.clone()) {
-            let judged = RowScores::of(&*part_bound, &pool, &held_out, row_local);
-            rows.scatter(&inside, &judged);
-            Some(judged.score(&*part_bound))
+        // A part without a score of its own still takes part in the pooled one.
+        let score = if let Some(part_bound) = &bounds[number] {
+            let judged = RowScores::of(&**part_bound, &pool, &outer.held_out, row_local);
+            run.rows.scatter(&outer.inside, &judged);
+            Some(judged.score(&**part_bound))
         } else {
-            rows.judge_each(bound, &inside, &pool.whole(&held_out));
+            run.rows.judge_each(bound, &outer.inside, &pool.whole(&outer.held_out));
             None
         };
-        parts.push(Part { label, weights: found.weights, score, n_rows: inside.len() });
-        if interrupted {
+        let n_rows = outer.inside.len();
+        run.nested.parts.push(Part { label: outer.label, weights: found.weights, score, n_rows });
+        if run.interrupted {
             break;
         }
     }
-    let nested = Nested { score: rows.score(bound), by, parts };
-    Ok(Run { nested, rows, effort, interrupted })
+    for (part, outer) in apart.iter().flatten().zip(&outers) {
+        let mut spent = part.effort();
+        spent.passes *= outer.inside.len() as f64 / labels.len() as f64;
+        run.effort += spent;
+    }
+    run.nested.score = run.rows.score(bound);
+    Ok(run)
+}
+
+/// The searches without each part from the optimum of all rows, side by side, where the loss is one of single cells;
+/// `None` for parts that are not certified. Beside them what they cost.
+fn in_lockstep(
+    problem: &Problem<'_>,
+    members: &[&Predictions<Oof>],
+    outers: &[Outer],
+    task: &Task<'_>,
+    start: &[f64],
+) -> Option<(Vec<Option<Found>>, Effort)> {
+    let mut part_of = vec![0; problem.scope.rows.n_total()];
+    for (part, outer) in outers.iter().enumerate() {
+        outer.held_out.iter().for_each(|row| part_of[row] = part);
+    }
+    let sorted = problem.scope.rows.sorted_in_blocks(|row| part_of[row]);
+    let parts: Vec<usize> = sorted.iter().map(|row| part_of[row]).collect();
+    let labels = problem.truth.on(&sorted);
+    let weights = labels.weights.clone();
+    let bound = problem.metric.bind(labels).ok()?;
+    let sums_to_one = problem.domain.sums_to_one();
+    let apart = cv::apart(members, &sorted, &*bound, problem.space, sums_to_one, (&parts, weights.as_deref()))?;
+    if !apart.is_convex() || !task.constraints.is_compact() {
+        return None;
+    }
+    let found = lockstep::search(&apart, start, task, (TOLERANCE, WARM_TOLERANCE));
+    Some((found, apart.effort()))
+}
+
+/// The loss over each part alone, where the losses over the other parts add up to what a part's weights are chosen by.
+fn parts<'a>(
+    problem: &Problem<'a>,
+    members: &[&'a Predictions<Oof>],
+    outers: &'a [Outer],
+    bounds: &'a [Option<Box<dyn Bound>>],
+    at: &[f64],
+) -> Option<Vec<Remembered<'a>>> {
+    let sums_to_one = problem.domain.sums_to_one();
+    let parts = outers
+        .iter()
+        .zip(bounds)
+        .map(|(outer, bound)| {
+            let bound = bound.as_deref().filter(|bound| bound.judges_rows_alone())?;
+            let objective = cv::objective(members, &outer.held_out, bound, problem.space, sums_to_one);
+            objective.mass().is_some_and(|mass| mass > 0.0).then(|| Remembered::new(objective, at))
+        })
+        .collect::<Option<Vec<_>>>()?;
+    (parts.len() > 1).then_some(parts)
+}
+
+/// The search without part `number`, from the optimum of all rows; `None` where its result is not certified.
+fn warm(apart: &[Remembered<'_>], number: usize, task: &Task<'_>, before: &Before<'_>) -> Option<Found> {
+    let others = (0..apart.len()).filter(|&other| other != number).map(|other| &apart[other] as &dyn Objective);
+    let objective = Mean::new(others.collect())?;
+    let tolerance = task.tolerance.max(WARM_TOLERANCE);
+    let found = solve(before.solver, &Task { objective: &objective, tolerance, start: before.certified, ..*task });
+    let done = matches!(found.stop, Stop::Certified { .. } | Stop::Interrupted);
+    done.then_some(found)
+}
+
+/// The search without a part as if there had been none before.
+fn cold(
+    problem: &Problem<'_>,
+    members: &[&Predictions<Oof>],
+    outer: &Outer,
+    task: &Task<'_>,
+    before: &Before<'_>,
+    effort: &mut Effort,
+) -> Result<Found, SearchError> {
+    let train = outer.train(problem)?;
+    let bound = problem.metric.bind(problem.truth.on(&train))?;
+    let objective = cv::objective(members, &train, &*bound, problem.space, problem.domain.sums_to_one());
+    let inner = Task { objective: &*objective, tolerance: task.tolerance.max(TOLERANCE), start: None, ..*task };
+    let mut spent = Effort::default();
+    let start = before.sample.and_then(|sample| sample.start(problem, &train, before.solver, &inner, &mut spent));
+    let found = solve(before.solver, &Task { start: start.as_deref(), ..inner });
+    spent += objective.effort();
+    spent.passes *= train.len() as f64 / problem.scope.rows.len() as f64;
+    *effort += spent;
+    Ok(found)
 }

@@ -125,6 +125,10 @@ impl Objective for AbsoluteObjective<'_> {
         true
     }
 
+    fn is_smooth(&self) -> bool {
+        self.width > 0.0
+    }
+
     fn smoothing(&self) -> f64 {
         self.width
     }

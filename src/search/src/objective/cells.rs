@@ -3,19 +3,28 @@
 //! A cell's loss depends on nothing but its own blend, so the data are walked by (block, output) in chunks that fit the
 //! nearest cache: entered there once, blended, judged and reduced.
 
+mod apart;
+mod rare;
+
 use super::{
     Curve, Effort, Meter, Objective, Slope,
     feed::{Feed, Reader},
     kernels,
 };
+pub(crate) use apart::{Apart, Runs};
 use blend_core::{Block, judge::Cells};
+use rare::Rare;
 use rayon::prelude::*;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 /// A mean of [`Cells`] over everything a [`Feed`] gives.
 pub(crate) struct CellObjective<'a> {
     feed: Feed<'a>,
     cells: Box<dyn Cells + 'a>,
+    /// Parts of the rows, whose sums are wanted apart.
+    runs: Runs,
+    rare: OnceLock<Option<Rare>>,
     meter: Meter,
 }
 
@@ -44,8 +53,9 @@ struct Scratch {
     wide: Vec<Block>,
 }
 
-/// A chunk: cells of one output in consecutive judged rows.
+/// A chunk: cells of one output in consecutive judged rows of one part.
 struct Chunk {
+    part: usize,
     output: usize,
     start: usize,
     n: usize,
@@ -104,16 +114,48 @@ impl Mixture {
     }
 }
 
+/// Sums over cells: of losses, and of derivatives by the weights.
 #[derive(Clone)]
 struct Sums {
     value: f64,
     gradient: Vec<f64>,
+    /// Lower triangle, rows `side` apart; none where `side` is 0.
     hessian: Vec<f64>,
+    side: usize,
+}
+
+impl Sums {
+    fn zero(n: usize, want_hessian: bool) -> Self {
+        let side = if want_hessian { n.next_multiple_of(kernels::TILE) } else { 0 };
+        Self { value: 0.0, gradient: vec![0.0; n], hessian: vec![0.0; side * side], side }
+    }
+
+    fn bytes(&self) -> usize {
+        8 * (1 + self.gradient.len() + self.hessian.len())
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.value += other.value;
+        self.gradient.iter_mut().zip(&other.gradient).for_each(|(a, b)| *a += b);
+        self.hessian.iter_mut().zip(&other.hessian).for_each(|(a, b)| *a += b);
+    }
+
+    /// The means over cells of this mass.
+    fn over(mut self, mass: f64) -> Curve {
+        self.value /= mass;
+        self.gradient.iter_mut().chain(&mut self.hessian).for_each(|x| *x /= mass);
+        let hessian = match self.side {
+            0 => Vec::new(),
+            side => kernels::symmetric(&self.hessian, side, self.gradient.len()),
+        };
+        Curve { value: self.value, gradient: self.gradient, hessian }
+    }
 }
 
 impl<'a> CellObjective<'a> {
     pub(crate) fn new(feed: Feed<'a>, cells: Box<dyn Cells + 'a>) -> Self {
-        Self { feed, cells, meter: Meter::default() }
+        let runs = Runs::one(feed.n_rows());
+        Self { feed, cells, runs, rare: OnceLock::new(), meter: Meter::default() }
     }
 
     /// Runs `each` over every chunk and adds up what it returns, in grid order.
@@ -182,53 +224,58 @@ impl<'a> CellObjective<'a> {
                         out.copy_from_slice(&scratch.wide[member].column(output)[rows.clone()]);
                     }
                 }
-                for at in (0..rows.len()).step_by(step) {
-                    let n = step.min(rows.len() - at);
-                    each(scratch, &Chunk { output, start: start + from + at, n, at });
+                let mut at = 0;
+                while at < rows.len() {
+                    let start = start + from + at;
+                    let (part, end) = self.runs.at(start);
+                    let n = step.min(rows.len() - at).min(end - start);
+                    each(scratch, &Chunk { part, output, start, n, at });
+                    at += n;
                 }
             }
         }
     }
 
-    fn sums(&self, weights: &[f64], want_hessian: bool) -> Sums {
-        self.meter.pass(1);
-        let k = weights.len();
-        let side = if want_hessian { k.next_multiple_of(kernels::TILE) } else { 0 };
-        let mixture = Mixture::new(weights, self.cells.member_range());
-        let mut sums = self.reduce(
-            8 * (1 + k + side * side),
-            || Sums { value: 0.0, gradient: vec![0.0; k], hessian: vec![0.0; side * side] },
-            |part, scratch, chunk| {
-                let (n, whole, stride) = (chunk.n, kernels::padded(chunk.n), scratch.stride);
-                let Scratch { x, u, d, h, scaled, .. } = scratch;
-                let x = &x[chunk.at..];
-                if !mixture.mix(x, stride, u, n) {
-                    part.value = f64::INFINITY;
-                    return;
-                }
-                d[n..whole].fill(0.0);
-                if want_hessian {
-                    h[n..whole].fill(0.0);
-                    part.value += self.cells.curve(chunk.output, chunk.start, &u[..n], &mut d[..n], &mut h[..n]);
-                    kernels::add_hessian(x, stride, &h[..whole], scaled, &mut part.hessian, side);
-                } else {
-                    part.value += self.cells.slope(chunk.output, chunk.start, &u[..n], &mut d[..n]);
-                }
-                kernels::add_gradient(x, stride, &d[..whole], &mut part.gradient);
-            },
-            |total, part| {
-                total.value += part.value;
-                total.gradient.iter_mut().zip(part.gradient).for_each(|(a, b)| *a += b);
-                total.hessian.iter_mut().zip(part.hessian).for_each(|(a, b)| *a += b);
-            },
-        );
-        let mass = self.cells.mass();
-        sums.value /= mass;
-        sums.gradient.iter_mut().chain(&mut sums.hessian).for_each(|x| *x /= mass);
-        if want_hessian {
-            sums.hessian = kernels::symmetric(&sums.hessian, side, k);
+    /// Adds a chunk's loss and derivatives at one weight vector.
+    fn judge(&self, mixture: &Mixture, scratch: &mut Scratch, chunk: &Chunk, sums: &mut Sums) {
+        let (n, whole, stride) = (chunk.n, kernels::padded(chunk.n), scratch.stride);
+        let Scratch { x, u, d, h, scaled, .. } = scratch;
+        let x = &x[chunk.at..];
+        if !mixture.mix(x, stride, u, n) {
+            sums.value = f64::INFINITY;
+            return;
         }
-        sums
+        d[n..whole].fill(0.0);
+        if sums.side > 0 {
+            h[n..whole].fill(0.0);
+            sums.value += self.cells.curve(chunk.output, chunk.start, &u[..n], &mut d[..n], &mut h[..n]);
+            kernels::add_hessian(x, stride, &h[..whole], scaled, &mut sums.hessian, sums.side);
+        } else {
+            sums.value += self.cells.slope(chunk.output, chunk.start, &u[..n], &mut d[..n]);
+        }
+        kernels::add_gradient(x, stride, &d[..whole], &mut sums.gradient);
+    }
+
+    fn sums(&self, weights: &[f64], want_hessian: bool) -> Curve {
+        self.meter.pass(1);
+        let zero = Sums::zero(weights.len(), want_hessian);
+        let mixture = self.mixture(weights);
+        let sums = self.reduce(
+            zero.bytes(),
+            || zero.clone(),
+            |sums, scratch, chunk| self.judge(&mixture, scratch, chunk, sums),
+            |total, part| total.add(&part),
+        );
+        sums.over(self.cells.mass())
+    }
+
+    /// The stand-in, taken when it is first asked for.
+    fn rare(&self) -> Option<&Rare> {
+        self.rare.get_or_init(|| Rare::new(self)).as_ref()
+    }
+
+    fn mixture(&self, weights: &[f64]) -> Mixture {
+        Mixture::new(weights, self.cells.member_range())
     }
 }
 
@@ -239,7 +286,7 @@ impl Objective for CellObjective<'_> {
 
     fn value(&self, weights: &[f64]) -> f64 {
         self.meter.pass(1);
-        let mixture = Mixture::new(weights, self.cells.member_range());
+        let mixture = self.mixture(weights);
         let total = self.reduce(
             8,
             || 0.0,
@@ -257,13 +304,18 @@ impl Objective for CellObjective<'_> {
     }
 
     fn slope(&self, weights: &[f64]) -> Option<Slope> {
-        let sums = self.sums(weights, false);
-        Some(Slope { value: sums.value, gradient: sums.gradient })
+        let Curve { value, gradient, .. } = self.sums(weights, false);
+        Some(Slope { value, gradient })
     }
 
     fn curve(&self, weights: &[f64]) -> Option<Curve> {
-        let sums = self.sums(weights, true);
-        Some(Curve { value: sums.value, gradient: sums.gradient, hessian: sums.hessian })
+        // With rare positives the stand-in's Hessian is as good, and the read is that of a slope.
+        let Some(rare) = self.rare() else { return Some(self.sums(weights, true)) };
+        Some(Curve { hessian: rare.curve(weights)?.hessian, ..self.sums(weights, false) })
+    }
+
+    fn preview(&self) -> Option<&dyn Objective> {
+        self.rare().map(|rare| rare as &dyn Objective)
     }
 
     fn toward(&self, weights: &[f64], step: f64) -> Vec<f64> {
@@ -301,6 +353,14 @@ impl Objective for CellObjective<'_> {
 
     fn is_convex(&self) -> bool {
         self.cells.is_convex()
+    }
+
+    fn is_smooth(&self) -> bool {
+        true
+    }
+
+    fn mass(&self) -> Option<f64> {
+        Some(self.cells.mass())
     }
 
     fn effort(&self) -> Effort {

@@ -1,8 +1,14 @@
 //! The cross-validation objective: a metric's loss of a blend over rows whose truth is known.
 
 use super::{
-    Objective, absolute::AbsoluteObjective, cells::CellObjective, feed::Feed, rows::RowObjective,
-    squares::SquareObjective, true_class, whole::WholeObjective,
+    Objective,
+    absolute::AbsoluteObjective,
+    cells::{Apart, CellObjective, Runs},
+    feed::Feed,
+    rows::RowObjective,
+    squares::SquareObjective,
+    true_class,
+    whole::WholeObjective,
 };
 use blend_core::{
     Block, Oof, Predictions, RowSet,
@@ -29,7 +35,8 @@ pub fn objective<'a>(
     match smooth {
         Some(Smooth::Cells(cells)) => Box::new(CellObjective::new(Feed::new(members, set, space, preparation), cells)),
         Some(Smooth::TrueClass(loss)) => {
-            Box::new(true_class::objective(&Feed::new(members, set, space, preparation), &loss))
+            let (feed, cells) = true_class::cells(&Feed::new(members, set, space, preparation), &loss);
+            Box::new(CellObjective::new(feed, cells))
         }
         Some(Smooth::Rows(loss)) => Box::new(RowObjective::new(Feed::new(members, set, space, preparation), loss)),
         Some(Smooth::Squares(loss)) => {
@@ -42,4 +49,29 @@ pub fn objective<'a>(
             Box::new(WholeObjective::new(entered, bound, space))
         }
     }
+}
+
+/// The losses without one part of the rows, for each part: `set` and `bound` have the rows of a part side by side within
+/// a block, as `parts` says of each. `None` where rows are not judged alone, or not cell by cell.
+#[must_use]
+pub(crate) fn apart<'a>(
+    members: &[&'a Predictions<Oof>],
+    set: &'a RowSet,
+    bound: &'a dyn Bound,
+    space: SpaceName,
+    sums_to_one: bool,
+    (parts, weights): (&[usize], Option<&[f64]>),
+) -> Option<Apart<'a>> {
+    let preparation = bound.preparation();
+    let alone = bound.judges_rows_alone() && space.get().info().row_local && (sums_to_one || !preparation.renormalize);
+    if !alone {
+        return None;
+    }
+    let feed = || Feed::new(members, set, space, preparation);
+    let (feed, cells) = match bound.smooth(space)? {
+        Smooth::Cells(cells) => (feed(), cells),
+        Smooth::TrueClass(loss) => true_class::cells(&feed(), &loss),
+        Smooth::Rows(_) | Smooth::Squares(_) | Smooth::Absolute(_) => return None,
+    };
+    Apart::new(feed, cells, Runs::new(parts, weights))
 }

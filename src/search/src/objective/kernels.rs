@@ -56,10 +56,11 @@ pub(crate) fn widen(from: &[f32], (low, high): (f64, f64), to: &mut [f64]) {
 /// The values at `rows` of a block, f32 to f64, moved into an interval.
 pub(crate) fn gather(from: &[f32], rows: &[u32], bounds: (f64, f64), dense: &mut [f32; BLOCK_ROWS], to: &mut [f64]) {
     let (Some(&first), Some(&last)) = (rows.first(), rows.last()) else { return };
-    let from = &from[first as usize..=last as usize];
-    if from.len() == rows.len() {
-        return widen(from, bounds, to); // no hole
+    if last.wrapping_sub(first) as usize == rows.len() - 1 && rows.is_sorted() {
+        return widen(&from[first as usize..=last as usize], bounds, to); // no hole
     }
+    let (first, last) = rows.iter().fold((first, last), |(low, high), &row| (low.min(row), high.max(row)));
+    let from = &from[first as usize..=last as usize];
     // Copied whole first: that has many more reads of memory under way at a time than single values have.
     dense[..from.len()].copy_from_slice(from);
     let mut some = [0.0; 256];
@@ -196,7 +197,9 @@ mod tests {
     fn rows_are_gathered_whole() {
         let from: Vec<f32> = (0..1000).map(|i| if i % 10 == 9 { f32::NAN } else { i as f32 }).collect();
         let mut dense = Box::new([0.0; BLOCK_ROWS]);
-        for rows in [(7..907).filter(|i| i % 10 != 9).collect::<Vec<u32>>(), (20..25).collect(), vec![998]] {
+        for rows in
+            [(7..907).filter(|i| i % 10 != 9).collect::<Vec<u32>>(), (20..25).collect(), vec![998], vec![7, 3, 5]]
+        {
             let wanted: Vec<f64> = rows.iter().map(|&row| f64::from(row).min(250.0)).collect();
             let mut out = vec![-1.0; wanted.len()];
             gather(&from, &rows, (0.0, 250.0), &mut dense, &mut out);

@@ -6,12 +6,17 @@ mod absolute;
 mod cells;
 mod feed;
 mod kernels;
+mod mean;
 mod rows;
 mod squares;
 mod true_class;
 mod whole;
 
+use blend_core::num;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+pub(crate) use cells::Apart;
+pub(crate) use mean::{Mean, Remembered};
 
 /// A loss of `n_weights` weights. Lower is better; never NaN, infinite where the weights leave the loss's domain.
 pub trait Objective: Send + Sync {
@@ -42,9 +47,27 @@ pub trait Objective: Send + Sync {
     }
     /// Whether the loss is convex in the weights: only then is a gap a proof.
     fn is_convex(&self) -> bool;
+    /// Whether there are derivatives.
+    fn is_smooth(&self) -> bool {
+        false
+    }
+    /// The sum of the rows' weights, where the loss is a mean over rows, or the root of one: means over some of the rows
+    /// then add up to the mean over all.
+    fn mass(&self) -> Option<f64> {
+        None
+    }
     /// The loss as a quadratic form under a monotone function, where it is one.
     fn quadratic(&self) -> Option<Quadratic> {
         None
+    }
+    /// A loss so close that its optimum is a start a step or two away from this one's, and whose values cost next to
+    /// nothing.
+    fn preview(&self) -> Option<&dyn Objective> {
+        None
+    }
+    /// Whether second derivatives cost hardly more than the slope alone.
+    fn bends_cheaply(&self) -> bool {
+        self.preview().is_some()
     }
     /// How far the loss that is differentiated may lie above the true one (a smoothed absolute value).
     fn smoothing(&self) -> f64 {
@@ -77,6 +100,27 @@ pub struct Curve {
     pub gradient: Vec<f64>,
     /// Second derivatives, `n x n`, row by row.
     pub hessian: Vec<f64>,
+}
+
+impl Curve {
+    /// Moves from `from` to `to`, where the slope is known: the Hessian is changed so that it explains the change of the
+    /// gradient between the two (the update of Broyden, Fletcher, Goldfarb and Shanno, which keeps it positive).
+    pub(crate) fn follow(&mut self, from: &[f64], to: &[f64], slope: Slope) {
+        let n = from.len();
+        let step: Vec<f64> = to.iter().zip(from).map(|(to, from)| to - from).collect();
+        let change: Vec<f64> = slope.gradient.iter().zip(&self.gradient).map(|(to, from)| to - from).collect();
+        let bent: Vec<f64> = self.hessian.chunks(n).map(|row| num::dot(row, &step)).collect();
+        let (model, truth) = (num::dot(&step, &bent), num::dot(&step, &change));
+        // Differences that are all rounding teach nothing.
+        if model > 0.0 && truth > 0.1 * model && truth < 10.0 * model {
+            for (i, row) in self.hessian.chunks_mut(n).enumerate() {
+                for (j, h) in row.iter_mut().enumerate() {
+                    *h += change[i] * change[j] / truth - bent[i] * bent[j] / model;
+                }
+            }
+        }
+        (self.value, self.gradient) = (slope.value, slope.gradient);
+    }
 }
 
 /// `w' G w - 2 b . w + c`, with the function that makes it the loss.
@@ -112,6 +156,30 @@ impl Quadratic {
         (0..n)
             .map(|i| 2.0 * ((0..n).map(|j| self.gram[i * n + j] * weights[j]).sum::<f64>() - self.linear[i]))
             .collect()
+    }
+
+    /// The loss: the form, or its root.
+    #[must_use]
+    pub fn loss(&self, weights: &[f64]) -> f64 {
+        let value = self.value(weights).max(0.0);
+        if self.rooted { value.sqrt() } else { value }
+    }
+
+    /// The loss with its first and second derivatives.
+    #[must_use]
+    pub fn curve(&self, weights: &[f64]) -> Curve {
+        let (value, mut gradient) = (self.loss(weights), self.gradient(weights));
+        let mut hessian: Vec<f64> = self.gram.iter().map(|g| 2.0 * g).collect();
+        if self.rooted {
+            // d sqrt(m) = m' / (2 sqrt m), d2 sqrt(m) = m'' / (2 sqrt m) - m' m' / (4 m^1.5).
+            let half = 0.5 / value.max(1e-150);
+            gradient.iter_mut().chain(&mut hessian).for_each(|x| *x *= half);
+            let n = weights.len();
+            for (row, hessian) in hessian.chunks_mut(n).enumerate() {
+                hessian.iter_mut().zip(&gradient).for_each(|(h, g)| *h -= 2.0 * half * gradient[row] * g);
+            }
+        }
+        Curve { value, gradient, hessian }
     }
 
     /// A gap of the form as a gap of the loss: `sqrt(m) - sqrt(m - gap)` where it is rooted.

@@ -151,6 +151,14 @@ impl Objective for RowObjective<'_> {
         self.loss.is_convex()
     }
 
+    fn is_smooth(&self) -> bool {
+        true
+    }
+
+    fn mass(&self) -> Option<f64> {
+        Some(self.loss.mass())
+    }
+
     fn effort(&self) -> Effort {
         self.meter.effort()
     }

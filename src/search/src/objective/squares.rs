@@ -25,6 +25,7 @@ pub(crate) struct SquareObjective {
     forms: Vec<Form>,
     combine: Combine,
     n: usize,
+    mass: f64,
     meter: Meter,
 }
 
@@ -63,7 +64,7 @@ impl SquareObjective {
                 Form::new(&kernels::symmetric(&gram, side, k + 2), k)
             })
             .collect();
-        Self { forms, combine: loss.combine.clone(), n: k, meter }
+        Self { forms, combine: loss.combine.clone(), n: k, mass, meter }
     }
 
     fn means(&self, weights: &[f64]) -> Vec<f64> {
@@ -232,6 +233,14 @@ impl Objective for SquareObjective {
 
     fn is_convex(&self) -> bool {
         true
+    }
+
+    fn is_smooth(&self) -> bool {
+        true
+    }
+
+    fn mass(&self) -> Option<f64> {
+        self.combine.linear_weights(self.forms.len()).map(|_| self.mass)
     }
 
     fn quadratic(&self) -> Option<Quadratic> {

@@ -1,7 +1,7 @@
 //! Multi-class log loss of a linear pool: only the true class's probability of each row and member is ever needed, so
 //! the data shrink to `n_models x n_rows` numbers however many classes there are.
 
-use super::{cells::CellObjective, feed::Feed};
+use super::feed::Feed;
 use blend_core::{
     Block,
     judge::{Cells, TrueClass},
@@ -11,14 +11,14 @@ use multiversion::multiversion;
 use rayon::prelude::*;
 
 /// `-ln u` per row, `u` the blended probability of the true class.
-struct MinusLog<'a> {
-    weights: Option<&'a [f64]>,
-    n_rows: usize,
-    clip: f64,
+pub(super) struct MinusLog<'a> {
+    pub(super) weights: Option<&'a [f64]>,
+    pub(super) n_rows: usize,
+    pub(super) clip: f64,
 }
 
-/// Reads each member's probabilities of the true classes once and judges blends of them.
-pub(crate) fn objective<'a>(feed: &Feed<'_>, loss: &TrueClass<'a>) -> CellObjective<'a> {
+/// Reads each member's probabilities of the true classes once, and judges blends of them.
+pub(crate) fn cells<'a>(feed: &Feed<'_>, loss: &TrueClass<'a>) -> (Feed<'a>, Box<dyn Cells + 'a>) {
     let members: Vec<Block> = (0..feed.n_members())
         .into_par_iter()
         .map(|member| {
@@ -36,7 +36,7 @@ pub(crate) fn objective<'a>(feed: &Feed<'_>, loss: &TrueClass<'a>) -> CellObject
         })
         .collect();
     let cells = MinusLog { weights: loss.weights, n_rows: loss.labels.len(), clip: loss.clip };
-    CellObjective::new(Feed::held(members), Box::new(cells))
+    (Feed::held(members), Box::new(cells))
 }
 
 impl Cells for MinusLog<'_> {

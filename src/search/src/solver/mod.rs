@@ -133,8 +133,7 @@ impl SolverName {
         if objective.quadratic().is_some() {
             return Self::Quadratic;
         }
-        let equal = vec![1.0 / objective.n_weights() as f64; objective.n_weights()];
-        let smooth = objective.smoothed(1.0).is_some() || objective.slope(&equal).is_some();
+        let smooth = objective.smoothed(1.0).is_some() || objective.is_smooth();
         match (smooth, objective.is_convex()) {
             (true, true) => Self::Newton,
             (true, false) => Self::Multistart,

@@ -27,16 +27,23 @@ impl Strategy for NewtonStrategy {
     }
 
     fn fits(&self, task: &Task<'_>) -> Result<(), &'static str> {
-        let start = task.constraints.equal();
-        if task.objective.smoothed(1.0).is_some() || task.objective.slope(&start).is_some() {
+        if task.objective.smoothed(1.0).is_some() || task.objective.is_smooth() {
             return Ok(());
         }
         Err("it needs a loss with derivatives; this one is a step function (try `local` or `greedy`)")
     }
 
     fn run(&self, task: &Task<'_>) -> Found {
-        descend(task, task.start.map_or_else(|| task.constraints.equal(), <[f64]>::to_vec))
+        let start = task.start.map(<[f64]>::to_vec).or_else(|| foreseen(task));
+        descend(task, start.unwrap_or_else(|| task.constraints.equal()))
     }
+}
+
+/// The optimum of the loss's preview, where it has one.
+fn foreseen(task: &Task<'_>) -> Option<Vec<f64>> {
+    let preview = task.objective.preview()?;
+    let found = descend_to(task, preview, task.constraints.equal(), 1e-9, 60);
+    found.loss.is_finite().then_some(found.weights)
 }
 
 /// One descent from `start`.
@@ -153,7 +160,8 @@ impl Newton {
         let noise = NOISE * curve.value.abs();
         // Close to the end the Hessian no longer changes: the last passes take the gradient only.
         // Where few digits are wanted that end is near from the start.
-        let keep_hessian = self.convex && decrease < (1e3 * self.tolerance).max(1e-6) * curve.value.abs();
+        let near = (1e3 * self.tolerance).max(1e-6);
+        let keep_hessian = self.convex && !objective.bends_cheaply() && decrease < near * curve.value.abs();
         let mut length = 1.0;
         loop {
             let moved: Vec<f64> = if length == 1.0 {
@@ -162,8 +170,9 @@ impl Newton {
                 weights.iter().zip(&direction).map(|(w, d)| w + length * d).collect()
             };
             let next = if keep_hessian {
-                let slope = objective.slope(&moved)?;
-                Curve { value: slope.value, gradient: slope.gradient, hessian: curve.hessian.clone() }
+                let mut next = curve.clone();
+                next.follow(weights, &moved, objective.slope(&moved)?);
+                next
             } else {
                 objective.curve(&moved)?
             };
