@@ -3,7 +3,7 @@ BLEND := target/debug/blend
 CARGO := cargo
 PYTHON := python3
 
-.PHONY: help build runtime tested-runtime demo test quick lint doc bench gpu-check notebooks clean
+.PHONY: help build runtime tested-runtime demo test quick lint doc bench gpu-check notebooks zoo-test clean
 
 help: ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,6 +46,12 @@ notebooks: ## train and export the demo's models again (minutes; not part of dem
 	$(PYTHON) -m venv notebooks/.venv
 	notebooks/.venv/bin/python -m pip install --quiet -r notebooks/requirements.txt
 	notebooks/.venv/bin/jupyter nbconvert --to notebook --execute --inplace notebooks/digits.ipynb
+
+# Half of it is full-size networks against their graphs: some minutes, 4 GiB of memory.
+zoo-test: ## the networks of notebooks/zoo: sizes, graphs, preprocessing (PyTorch from the package index)
+	$(PYTHON) -m venv notebooks/.venv
+	notebooks/.venv/bin/python -m pip install --quiet -r notebooks/requirements.txt
+	cd notebooks && .venv/bin/python -m unittest discover -s zoo/tests -t .
 
 clean: ## what was built and predicted
 	$(CARGO) clean

@@ -1,0 +1,1 @@
+"""`python -m unittest discover -s notebooks/zoo/tests -t notebooks`, or `make zoo-test`."""
