@@ -46,6 +46,7 @@ notebooks: ## train and export the demo's models again (minutes; not part of dem
 	$(PYTHON) -m venv notebooks/.venv
 	notebooks/.venv/bin/python -m pip install --quiet -r notebooks/requirements.txt
 	notebooks/.venv/bin/jupyter nbconvert --to notebook --execute --inplace notebooks/digits.ipynb
+	notebooks/.venv/bin/jupyter nbconvert --to notebook --execute --inplace notebooks/neutrino.ipynb
 
 # Half of it is full-size networks against their graphs: some minutes, 4 GiB of memory.
 zoo-test: ## the networks of notebooks/zoo: sizes, graphs, preprocessing (PyTorch from the package index)

@@ -59,7 +59,7 @@ def neutrino(it: argparse.Namespace) -> None:
 def bench(it: argparse.Namespace) -> None:
     from . import bench as throughput
 
-    throughput.run(it.names, it.threads, it.precision)
+    throughput.run(it.names, it.precision)
 
 
 def main() -> None:
@@ -109,9 +109,8 @@ def main() -> None:
     it.add_argument("--out", type=Path, help="models/neutrino where absent")
     it.add_argument("--states", type=Path, default=Path("neutrino-weights"), help="weights; what is there is not trained again")
 
-    it = verb("bench", bench, "rows or events a second through ONNX Runtime, full size, random weights")
+    it = verb("bench", bench, "rows or events per core and second through ONNX Runtime, full size, random weights")
     it.add_argument("names", nargs="*")
-    it.add_argument("--threads", type=int, default=2)
     it.add_argument("--precision", choices=("f32", "f16"), default="f32")
 
     it = parser.parse_args()

@@ -36,8 +36,8 @@ def measurements(
 
 def write(labels: Path, out: Path, rows: int | None = None, seed: int = 7) -> None:
     """The contest's files, and `umap*.parquet` in a linear stand-in, from a folder with the real label tables
-    (`train_targets_scored.parquet`, `train_targets_nonscored.parquet`, `train_drug.parquet`). A sixth of the drugs becomes
-    the test set. The labels are the contest's: keep what this writes to yourself."""
+    (`train_targets_scored.parquet`, `train_targets_nonscored.parquet`, `train_drug.parquet`). A sixth of the drugs,
+    and of the vehicle's rows, becomes the test set. The labels are the contest's: keep what this writes to yourself."""
     columns = cells.SMALL
     out.mkdir(parents=True, exist_ok=True)
     tables = [pd.read_parquet(labels / f"train_{name}.parquet") for name in ("targets_scored", "targets_nonscored", "drug")]
@@ -54,7 +54,8 @@ def write(labels: Path, out: Path, rows: int | None = None, seed: int = 7) -> No
     frame = pd.DataFrame(features, columns=columns.names()[cells.CODES :])
     codes = {"cp_type": np.where(control, "ctl_vehicle", "trt_cp"), "cp_time": hours, "cp_dose": np.where(dose == 1, "D2", "D1")}
     frame = pd.concat([scored[["sig_id"]], pd.DataFrame(codes), frame], axis=1)
-    in_test = (np.random.default_rng(seed + 1).random(len(names)) < 1 / 6)[drug] & ~control
+    draw = np.random.default_rng(seed + 1)
+    in_test = np.where(control, draw.random(len(drug)), draw.random(len(names))[drug]) < 1 / 6
     parts = {"train": np.flatnonzero(~in_test), "test": np.flatnonzero(in_test)}
     for split, at in parts.items():
         frame.iloc[at].to_csv(out / f"{split}_features.csv", index=False)
