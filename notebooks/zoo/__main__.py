@@ -41,6 +41,12 @@ def moa_like(it: argparse.Namespace) -> None:
     generator.write(it.labels, it.out, it.rows)
 
 
+def per_target(it: argparse.Namespace) -> None:
+    from . import per_target as recipe
+
+    recipe.write(it.table, it.out or ROOT / "blends" / "moa" / "winners_per_target.yaml")
+
+
 def manifests(it: argparse.Namespace) -> None:
     from .manifests import write_all
 
@@ -100,6 +106,10 @@ def main() -> None:
     it.add_argument("--labels", type=Path, required=True, help="folder with the label tables as parquet")
     it.add_argument("--out", type=Path, required=True)
     it.add_argument("--rows", type=int, help="a random part of the rows")
+
+    it = verb("per-target", per_target, "the winners' weights for each target, as a recipe")
+    it.add_argument("--table", type=Path, required=True, help="CSV: target, then their four weights")
+    it.add_argument("--out", type=Path, help="blends/moa/winners_per_target.yaml where absent")
 
     it = verb("manifests", manifests, "model.yaml of every model at full size")
     it.add_argument("--out", type=Path, help="models/ where absent")
