@@ -10,7 +10,9 @@
 pub mod audit;
 pub mod blend;
 pub mod block;
+pub mod calibration;
 pub mod compare;
+pub mod ensemble;
 pub mod fingerprint;
 pub mod folds;
 pub mod id;
@@ -28,6 +30,7 @@ pub mod score;
 pub mod source;
 pub mod space;
 mod squares;
+pub mod survey;
 pub mod truth;
 pub mod weights;
 

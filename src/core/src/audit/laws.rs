@@ -12,6 +12,9 @@ use crate::{
 };
 use std::{collections::BTreeSet, sync::Arc};
 
+/// Checks that need more than the files.
+mod evidence;
+
 const N_ROWS: usize = 5000;
 
 /// One model's file before it is stored.
@@ -77,7 +80,7 @@ fn store(file: File, source: Option<Arc<dyn BlockSource>>) -> Stored {
     }
 }
 
-fn context(stored: Vec<Stored>) -> Context {
+fn context(stored: Vec<Stored>) -> Context<'static> {
     let wanted = |part: Part, scope: RowSet| Wanted {
         rows: RowIndex::from_texts((0..N_ROWS).map(|row| id(part, row))).unwrap(),
         scope,
@@ -269,6 +272,8 @@ fn each_planted_fault_is_named_and_every_check_has_one() {
     let broken = store(clean("bad", 100, Value, oof), Some(Arc::new(Broken)));
     let findings = run(&context(clean_files().into_iter().map(|file| store(file, None)).chain([broken]).collect()));
     found.insert(names(&findings, "readable", Fault, 1, &["input/output error at byte 4096"]));
+
+    evidence::plant(&mut found);
 
     let all: BTreeSet<String> = CATALOGUE.iter().map(|check| check.name.to_owned()).collect();
     assert_eq!(found, all, "every check has a planted fault");

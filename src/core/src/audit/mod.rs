@@ -4,18 +4,35 @@
 //! that it is silent on clean data and that a finding carries place, cause and hint; plant a fault there for it.
 
 mod alignment;
+mod baseline;
+mod calibration;
+mod claim;
+mod columns;
 mod constant;
 mod context;
+mod drift;
 mod duplicate;
+mod few_rows;
 mod finite;
+mod folds;
+mod frame;
+mod groups;
+mod hurts;
+mod leak;
+mod public;
 mod range;
 mod readable;
+mod redundant;
+mod row_order;
+mod saturation;
 mod shape;
+mod stale;
+mod zero_rows;
 
 #[cfg(test)]
 mod laws;
 
-pub use context::{Context, Part, Stored, Wanted};
+pub use context::{Changed, Context, Evidence, FoldMap, Judgement, Part, Public, State, Stored, Wanted};
 
 use crate::id::ModelId;
 
@@ -75,13 +92,30 @@ pub struct Finding {
 
 /// All checks, in the order in which they run: without the rows and columns that are wanted, values mean little, and
 /// errors of reading are known after it.
-pub const CATALOGUE: [&Check; 7] = [
+pub const CATALOGUE: [&Check; 24] = [
     &shape::CHECK,
     &alignment::CHECK,
     &finite::CHECK,
     &range::CHECK,
+    &row_order::CHECK,
+    &columns::CHECK,
+    &frame::CHECK,
+    &zero_rows::CHECK,
     &constant::CHECK,
+    &saturation::CHECK,
     &duplicate::CHECK,
+    &baseline::CHECK,
+    &leak::CHECK,
+    &groups::CHECK,
+    &claim::CHECK,
+    &public::CHECK,
+    &folds::CHECK,
+    &stale::CHECK,
+    &drift::CHECK,
+    &calibration::CHECK,
+    &redundant::CHECK,
+    &hurts::CHECK,
+    &few_rows::CHECK,
     &readable::CHECK,
 ];
 

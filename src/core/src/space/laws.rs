@@ -114,7 +114,7 @@ fn the_swapped_frame_is_undone() {
 #[test]
 fn ranks_of_damaged_values_come_to_an_end() {
     let mut column = [0.5, f64::NAN, 0.1, f64::NAN];
-    super::rank(&mut column);
+    super::rank::rank(&mut column);
     assert_eq!(column[2], 0.125);
 }
 

@@ -13,8 +13,6 @@ mod vector;
 #[cfg(test)]
 mod laws;
 
-pub(crate) use rank::rank;
-
 use crate::{
     block::Block,
     judge::Preparation,

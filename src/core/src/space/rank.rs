@@ -1,7 +1,7 @@
 //! Average ranks within a column, scaled to (0, 1): for metrics that see only the order.
 
 use super::{Info, NUMBERS, Space, decode};
-use crate::{block::Block, judge::Preparation, output::Encoding};
+use crate::{block::Block, compare::Ranks, judge::Preparation, output::Encoding};
 
 pub(super) struct RankSpace;
 
@@ -28,20 +28,8 @@ impl Space for RankSpace {
 }
 
 /// Values to `(average rank - 0.5) / N`, ranks from 1, ties sharing their mean.
-pub(crate) fn rank(column: &mut [f64]) {
+pub(super) fn rank(column: &mut [f64]) {
     let n = column.len() as f64;
-    let mut order: Vec<u32> = (0..column.len() as u32).collect();
-    order.sort_unstable_by(|&a, &b| column[a as usize].total_cmp(&column[b as usize]).then(a.cmp(&b)));
-    let mut start = 0;
-    let mut ranks = vec![0.0; column.len()];
-    while start < order.len() {
-        let value = column[order[start] as usize];
-        // At least one: NaN equals nothing, not even itself.
-        let tied = order[start..].iter().take_while(|&&row| column[row as usize] == value).count().max(1);
-        // Ranks start+1 ..= start+tied have this mean; minus the half that centres them.
-        let centred = start as f64 + tied as f64 / 2.0;
-        order[start..start + tied].iter().for_each(|&row| ranks[row as usize] = centred / n);
-        start += tied;
-    }
-    column.copy_from_slice(&ranks);
+    let centered = Ranks::of(column).centered();
+    column.iter_mut().zip(centered).for_each(|(x, rank)| *x = (rank + n / 2.0) / n);
 }

@@ -1,4 +1,9 @@
-//! What checks look at: outputs as they lie on disk, next to the rows and columns that are wanted of them.
+//! What checks look at: outputs as they lie on disk, next to the rows and columns that are wanted of them, and what is
+//! known besides.
+
+mod evidence;
+
+pub use evidence::{Changed, Evidence, FoldMap, Judgement, Public, State};
 
 use crate::{
     block::Block,
@@ -64,12 +69,13 @@ pub struct Stored {
 }
 
 /// Everything there is to check.
-pub struct Context {
+pub struct Context<'a> {
     oof: Option<Wanted>,
     test: Option<Wanted>,
     stored: Vec<Stored>,
     /// One per stored output: its rows that count.
     counting: Vec<Arc<Counting>>,
+    evidence: Evidence<'a>,
 }
 
 /// The rows of a file that count, in the wanted order.
@@ -80,7 +86,7 @@ enum Counting {
     Some(Vec<u32>),
 }
 
-impl Context {
+impl<'a> Context<'a> {
     /// Lines stored outputs up with what is wanted; `None` for a part of which nothing is known (a competition
     /// without truth or sample submission): then every row counts.
     #[must_use]
@@ -97,7 +103,19 @@ impl Context {
                 None => Arc::new(Counting::new(wanted.as_ref(), it)),
             });
         }
-        Self { oof, test, stored, counting }
+        Self { oof, test, stored, counting, evidence: Evidence::default() }
+    }
+
+    /// The same with what is known besides the files: more checks have something to say.
+    #[must_use]
+    pub fn with(self, evidence: Evidence<'a>) -> Self {
+        Self { evidence, ..self }
+    }
+
+    /// What is known besides the files.
+    #[must_use]
+    pub fn evidence(&self) -> &Evidence<'a> {
+        &self.evidence
     }
 
     /// All stored outputs.
@@ -118,6 +136,33 @@ impl Context {
     /// Every stored output with a reader of its rows that count.
     pub(super) fn readers(&self) -> Vec<Reader<'_>> {
         self.stored.iter().zip(&self.counting).map(|(stored, counting)| Reader { stored, counting }).collect()
+    }
+
+    /// Readers of the outputs of one part that have every wanted row and the wanted columns.
+    pub(super) fn complete(&self, part: Part) -> Vec<Reader<'_>> {
+        let Some(wanted) = self.wanted(part) else { return Vec::new() };
+        let mut readers = self.readers();
+        readers.retain(|it| {
+            it.stored.part == part
+                && it.n_rows() == wanted.scope.len()
+                && it.stored.columns == *wanted.columns
+                && it.n_outputs() == wanted.columns.len()
+        });
+        readers
+    }
+
+    /// A reader of all wanted rows, whether they count or not; `None` where one is missing.
+    pub(super) fn whole<T>(&self, stored: &Stored, read: impl FnOnce(&Reader<'_>) -> T) -> Option<T> {
+        let wanted = self.wanted(stored.part)?;
+        let all = Wanted { scope: RowSet::all(wanted.rows.len()), ..wanted.clone() };
+        let counting = Counting::new(Some(&all), stored);
+        let reader = Reader { stored, counting: &counting };
+        (reader.n_rows() == wanted.rows.len()).then(|| read(&reader))
+    }
+
+    /// The stored outputs of a model's part.
+    pub(super) fn find(&self, model: &ModelId, part: Part) -> Option<&Stored> {
+        self.stored.iter().find(|it| it.part == part && it.model == *model)
     }
 }
 
@@ -181,6 +226,22 @@ impl Reader<'_> {
             let aligned = self.stored.rows == other.stored.rows && std::ptr::eq(self.counting, other.counting);
             aligned || (0..self.n_rows()).all(|i| self.id(i) == other.id(i))
         }
+    }
+
+    /// All outputs of all rows that count, on the target's own scale; `None` where a value is no number.
+    pub(super) fn finite(&self) -> Option<Block> {
+        let block = self.natural(0..self.n_rows());
+        block.values().iter().all(|value| value.is_finite()).then_some(block)
+    }
+
+    /// Whether the middle output has more values than a constant per fold or a rule of thumb would have.
+    pub(super) fn tells_rows_apart(&self, block: &Block) -> bool {
+        const FEW: usize = 20;
+        let column = block.column(block.n_outputs() / 2);
+        let mut values: Vec<u64> = column.iter().map(|x| x.to_bits()).collect();
+        values.sort_unstable();
+        values.dedup();
+        values.len() > FEW.min(column.len() / 3)
     }
 
     /// Ranges of at most [`BLOCK_ROWS`] rows that count.
