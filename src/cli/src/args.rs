@@ -237,6 +237,24 @@ pub(crate) enum Listed {
 pub(crate) struct Audit {
     /// Models; all where none is named.
     pub(crate) models: Vec<String>,
+    /// Accept what a check finds, in this run; `allow:` in a model.yaml accepts it for good, with the reason. See `blend
+    /// list checks`.
+    #[arg(long, value_name = "CHECK")]
+    pub(crate) allow: Vec<String>,
+    /// Scores of what to show: models, or folds, targets or groups by model.
+    #[arg(long, value_name = "WHAT", default_value = "models")]
+    pub(crate) by: AuditBy,
+    /// Order of the rows: `name`, `score` (of models: the best first; else: the worst first), or a model's name.
+    #[arg(long, value_name = "KEY", default_value = "name")]
+    pub(crate) sort: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AuditBy {
+    Models,
+    Folds,
+    Targets,
+    Groups,
 }
 
 #[derive(Debug, Args)]

@@ -29,6 +29,8 @@ pub(crate) struct Judged {
     pub(crate) folds: Option<Folds>,
     /// Number of each row's group.
     pub(crate) groups: Option<Vec<u32>>,
+    /// Names of the groups by number; empty where there are none.
+    pub(crate) group_names: Vec<String>,
     /// The truth file's bytes.
     pub(crate) fingerprint: Fingerprint,
 }
@@ -60,12 +62,15 @@ impl Context {
         let folds = self.folds(&rows)?;
         let scope = self.scope(&rows, folds.as_ref())?;
         let truth = labels::truth(self, &table, &scope)?;
-        let groups = match &self.competition.groups {
-            Some(file) => Some(numbered(&self.texts(file, &rows, "`groups`")?)),
-            None => None,
+        let (groups, group_names) = match &self.competition.groups {
+            Some(file) => {
+                let (groups, names) = numbered(&self.texts(file, &rows, "`groups`")?);
+                (Some(groups), names)
+            }
+            None => (None, Vec::new()),
         };
         let fingerprint = file_fingerprint(path)?;
-        Ok(Judged { truth, scope, folds, groups, fingerprint })
+        Ok(Judged { truth, scope, folds, groups, group_names, fingerprint })
     }
 
     /// Reads a table of the competition by its id column; npy files have none and are taken in their own order.
@@ -190,16 +195,20 @@ fn positions(rows: &RowIndex, table: &Table, path: &Path) -> Result<Vec<u32>, Fa
         .hint("add those ids where the table was made"))
 }
 
-/// Texts to numbers in order of first appearance.
-fn numbered(texts: &[String]) -> Vec<u32> {
+/// Texts to numbers in order of first appearance, and the texts by number.
+fn numbered(texts: &[String]) -> (Vec<u32>, Vec<String>) {
     let mut known = std::collections::HashMap::new();
-    texts
+    let mut names = Vec::new();
+    let numbers = texts
         .iter()
         .map(|text| {
-            let next = known.len() as u32;
-            *known.entry(text.as_str()).or_insert(next)
+            *known.entry(text.as_str()).or_insert_with(|| {
+                names.push(text.clone());
+                names.len() as u32 - 1
+            })
         })
-        .collect()
+        .collect();
+    (numbers, names)
 }
 
 /// The fingerprint of a file's bytes.
@@ -209,9 +218,4 @@ pub(crate) fn file_fingerprint(path: &Path) -> Result<Fingerprint, Failure> {
             .at(path.display())
             .hint("check that it is there and that this user may read it")
     })
-}
-
-/// Ends of the blocks of `set` in its own numbering.
-pub(crate) fn ends(set: &RowSet) -> Vec<usize> {
-    (0..set.n_blocks()).map(|block| set.offset(block) + set.block(block).len()).collect()
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::print_stderr)] // printing is this room's job
 
 mod args;
+mod audit;
 mod context;
 mod failure;
 mod hints;

@@ -1,5 +1,6 @@
 //! What a person or a program sees: tables and notes, or one JSON object.
 
+pub(crate) mod audit;
 pub(crate) mod table;
 
 use crate::{
@@ -22,7 +23,18 @@ pub(crate) struct Screen {
     quiet: bool,
     color: bool,
     terminal: bool,
+    width: usize,
     out: Mutex<String>,
+}
+
+/// Columns of a table where nothing tells how many the terminal has.
+const DEFAULT_WIDTH: usize = 80;
+
+/// Columns of the terminal: what `COLUMNS` says, else what the terminal says.
+fn width() -> usize {
+    let told = std::env::var("COLUMNS").ok().and_then(|columns| columns.trim().parse().ok()).filter(|it| *it >= 40);
+    let terminal = || terminal_size::terminal_size().map(|(terminal_size::Width(width), _)| usize::from(width).max(40));
+    told.or_else(terminal).unwrap_or(DEFAULT_WIDTH)
 }
 
 impl Screen {
@@ -38,6 +50,7 @@ impl Screen {
             quiet: arguments.quiet,
             color,
             terminal: io::stderr().is_terminal() && !arguments.quiet && !arguments.json,
+            width: width(),
             out: Mutex::new(String::new()),
         }
     }
@@ -82,6 +95,11 @@ impl Screen {
     /// Whether live lines make sense.
     pub(crate) fn is_live(&self) -> bool {
         self.terminal
+    }
+
+    /// Columns that a table may take.
+    pub(crate) fn width(&self) -> usize {
+        self.width
     }
 
     /// Bold text where color is on.

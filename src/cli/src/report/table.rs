@@ -25,6 +25,18 @@ impl TextTable {
         self.rows.is_empty()
     }
 
+    /// The same table with the texts of its first column shortened until the lines fit `width`, as far as they can.
+    pub(crate) fn fit(mut self, width: usize) -> Self {
+        let longest = |lines: &[String]| lines.iter().map(|line| line.chars().count()).max().unwrap_or(0);
+        let over = longest(&self.lines()).saturating_sub(width);
+        let first = self.rows.iter().map(|row| row[0].chars().count()).max().unwrap_or(0);
+        if over > 0 {
+            let room = first.saturating_sub(over).max(12);
+            self.rows.iter_mut().for_each(|row| row[0] = shorten(&row[0], room));
+        }
+        self
+    }
+
     /// The lines, the header first.
     pub(crate) fn lines(&self) -> Vec<String> {
         let width = |column: usize| {
@@ -49,6 +61,16 @@ impl TextTable {
     }
 }
 
+/// A text of at most `room` characters: what names tell apart stands at their ends, so the middle goes.
+pub(crate) fn shorten(text: &str, room: usize) -> String {
+    let characters: Vec<char> = text.chars().collect();
+    if characters.len() <= room {
+        return text.to_owned();
+    }
+    let (head, tail) = (room.saturating_sub(1).div_ceil(2), room.saturating_sub(1) / 2);
+    characters[..head].iter().chain(&['…']).chain(&characters[characters.len() - tail..]).collect()
+}
+
 /// A bar of `width` characters for a share in [0, 1].
 pub(crate) fn bar(share: f64, width: usize) -> String {
     const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
@@ -66,6 +88,8 @@ mod tests {
         table.row(vec!["a".into(), "1.0".into()]);
         table.row(vec!["longer".into(), "10.25".into()]);
         assert_eq!(table.lines(), ["  model   score", "  a         1.0", "  longer  10.25"]);
+        assert_eq!(shorten("4_Default_Xgboost", 9), "4_De…oost");
+        assert_eq!(table.fit(20).lines()[2], "  longer  10.25");
         assert_eq!(bar(0.5, 4), "██");
         assert_eq!(bar(1.5, 2), "██");
         assert_eq!(bar(0.0, 2), "");
