@@ -24,3 +24,7 @@ fi
 echo "making the problem in $room/models/moa" >&2
 "$room/venv/bin/python" "$here/problem.py" "$blend" "$room"
 "$room/venv/bin/python" "$here/bench.py" "$blend" "$room" ${example:+"$example"}
+
+# What an audit costs, beside pandas and scipy.
+cargo build --quiet --locked -p blend-core --example relations
+"$room/venv/bin/python" "$(dirname "$0")/bench_audit.py" "$blend" "$(dirname "$blend")/examples/relations" "$room/audit"
