@@ -93,7 +93,10 @@ pub(crate) fn labels(
         Target::Binary => {
             let columns = names
                 .iter()
-                .map(|name| binary(table.column(name)?, || number(name)))
+                .map(|name| {
+                    let column = table.column(name)?;
+                    binary(&column, || number(name))
+                })
                 .collect::<Result<Vec<_>, Failure>>()?;
             let values = match columns.iter().cloned().collect::<Option<Vec<_>>>() {
                 Some(columns) => LabelValues::Binary(columns),

@@ -7,6 +7,7 @@ use blend_core::{
     source::{Column, OwnedBlocks},
 };
 use rayon::prelude::*;
+use std::borrow::Cow;
 
 /// The float type of aligned values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -82,14 +83,14 @@ fn gather(
     place: &(dyn Fn(usize) -> (usize, usize) + Sync),
 ) -> Result<OwnedBlocks, StoreError> {
     // One list of parts per output.
-    let outputs: Vec<Vec<&Column>> = columns
+    let outputs: Vec<Vec<Cow<'_, Column>>> = columns
         .iter()
         .map(|column| {
             tables
                 .iter()
-                .map(|table| match table.column(column)? {
-                    text @ Column::Text(_) => Err(table.not_number(column, text)),
-                    values => Ok(values),
+                .map(|table| {
+                    let values = table.column(column)?;
+                    if let Column::Text(_) = &*values { Err(table.not_number(column, &values)) } else { Ok(values) }
                 })
                 .collect()
         })
@@ -97,20 +98,21 @@ fn gather(
     let narrow = match width {
         Width::F32 => true,
         Width::F64 => false,
-        Width::AsRead => outputs.iter().flatten().all(|column| matches!(column, Column::F32(_))),
+        Width::AsRead => outputs.iter().flatten().all(|column| matches!(&**column, Column::F32(_))),
     };
     if !narrow {
-        let one = |parts: &Vec<&Column>| (0..n_rows).map(place).map(|(part, row)| value(parts[part], row)).collect();
+        let one =
+            |parts: &Vec<Cow<'_, Column>>| (0..n_rows).map(place).map(|(part, row)| value(&parts[part], row)).collect();
         return Ok(OwnedBlocks::F64(outputs.par_iter().map(one).collect()));
     }
-    let one = |(output, parts): (usize, &Vec<&Column>)| {
+    let one = |(output, parts): (usize, &Vec<Cow<'_, Column>>)| {
         (0..n_rows)
             .map(place)
             .map(|(part, row)| {
-                if let Column::F32(values) = parts[part] {
+                if let Column::F32(values) = &*parts[part] {
                     return Ok(values[row]);
                 }
-                let value = value(parts[part], row);
+                let value = value(&parts[part], row);
                 let narrow = value as f32;
                 if narrow.is_infinite() && value.is_finite() {
                     let (path, column) = (tables[part].path().to_owned(), columns[output].clone());

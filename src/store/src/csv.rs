@@ -1,32 +1,32 @@
-//! CSV and gzipped CSV. polars finds the cells; what a cell means is decided here, so that ids and labels stay as they
-//! are written, numbers are read exactly, and what is wrong is named with its line or row.
+//! CSV and gzipped CSV, read in two passes: one counts lines and fields and refuses what does not fit, one writes every
+//! cell to its place. What a cell means is decided here, so that ids and labels stay as they are written, numbers are
+//! read exactly, and what is wrong is named with its place; beside the file's bytes nothing but the values is held.
+
+mod fields;
+mod values;
 
 use crate::{
     error::StoreError,
     frame,
-    table::{Cells, IdSpec, Raw, ReadOptions},
+    table::{IdSpec, Raw, ReadOptions},
 };
-use blend_core::source::Column;
-use polars::{
-    io::utils::compression::CompressedReader,
-    prelude::{CsvReadOptions, DataFrame, SerReader, StringChunked},
-};
+use fields::{Fault, Field, Fields, text_of};
+use polars::io::utils::compression::CompressedReader;
 use rayon::prelude::*;
-use std::{
-    borrow::Cow,
-    io::{Cursor, Read},
-    ops::Range,
-    path::Path,
-    sync::Arc,
-};
+use std::{io::Read, path::Path};
+pub(crate) use values::number;
+use values::{Kind, Values};
+
+/// Cells in a block of rows, the unit of work.
+const BLOCK_CELLS: usize = 1 << 16;
 
 /// The columns of a CSV file that `options` ask for (all, where they ask for one that is not there: the caller names
 /// it), and the name of the id column.
 pub(crate) fn read(path: &Path, options: &ReadOptions) -> Result<(Option<String>, Vec<Raw>), StoreError> {
     let bytes = load(path)?;
     let text = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes);
-    let Survey { header, n_rows, blank } = survey(path, text)?;
-    let text = without(text, &blank);
+    let survey = Survey::of(path, text)?;
+    let header = &survey.header;
     let id = match &options.id {
         IdSpec::FirstColumn => header.first().cloned(),
         IdSpec::Column(name) => Some(name.clone()),
@@ -38,26 +38,16 @@ pub(crate) fn read(path: &Path, options: &ReadOptions) -> Result<(Option<String>
     let mut wanted = wanted.unwrap_or_else(|| (0..header.len()).collect());
     wanted.sort_unstable();
     wanted.dedup();
-    let frame = cells(path, &text, &wanted)?;
-    if frame.height() != n_rows || frame.width() != wanted.len() {
-        let (rows, columns) = frame.shape();
-        let wanted = wanted.len();
-        let what = format!("it has {n_rows} rows of {wanted} columns, of which {rows} and {columns} can be told apart");
-        return Err(StoreError::corrupt(path, what));
-    }
-    let as_text = |name: &str| id.as_deref() == Some(name) || options.text.iter().any(|text| text == name);
-    // A column as text takes several times the space of its values, so each goes as soon as they are read.
-    let raws = frame.into_columns().into_par_iter().zip(wanted).map(|(column, at)| {
-        let texts = column.str().map_err(|e| frame::refused(path, e))?;
-        let (column, null) = if as_text(&header[at]) { text_column(texts) } else { typed_column(texts) };
-        Ok(Raw { name: header[at].clone(), cells: Cells::Typed(column, null) })
-    });
-    let raws = raws.collect::<Result<_, _>>()?;
+    let as_text = |at: &usize| id.as_deref() == Some(&header[*at]) || options.text.contains(&header[*at]);
+    let as_text: Vec<bool> = wanted.iter().map(as_text).collect();
+    let columns = survey.columns(path, &wanted, &as_text)?;
+    let named = wanted.iter().zip(columns);
+    let raws = named.map(|(&at, values)| Raw { name: header[at].clone(), cells: values.into_cells() }).collect();
     Ok((id, raws))
 }
 
 /// The file's bytes, unpacked.
-fn load(path: &Path) -> Result<Vec<u8>, StoreError> {
+pub(crate) fn load(path: &Path) -> Result<Vec<u8>, StoreError> {
     let bytes = std::fs::read(path).map_err(|e| StoreError::io("read", path, e))?;
     if !bytes.starts_with(&[0x1F, 0x8B]) {
         return Ok(bytes);
@@ -69,209 +59,162 @@ fn load(path: &Path) -> Result<Vec<u8>, StoreError> {
     })
 }
 
-/// What the lines of a file are.
-struct Survey {
+/// A text of which every line is known to have as many fields as the header.
+struct Survey<'a> {
+    text: &'a [u8],
     header: Vec<String>,
     n_rows: usize,
-    /// Bytes of the lines without anything in them.
-    blank: Vec<Range<usize>>,
+    /// Rows in a block; fewer in the last.
+    block_rows: usize,
+    /// Where each block starts.
+    blocks: Vec<usize>,
 }
 
-/// Counts lines and fields. Every line must have as many fields as the header: polars would fill up a line that was
-/// cut off, and take a blank one for a row.
-fn survey(path: &Path, text: &[u8]) -> Result<Survey, StoreError> {
-    let mut blank = Vec::new();
-    let (mut n_columns, mut n_rows, mut fields) = (0, 0, 1);
-    let (mut line, mut first_line, mut line_start, mut field_start) = (1, 1, 0, 0);
-    let (mut quoted, mut closed, mut header) = (false, usize::MAX - 1, text);
-    let ends = text.iter().copied().chain((text.last() != Some(&b'\n')).then_some(b'\n'));
-    for (at, byte) in ends.enumerate() {
-        match byte {
-            // Opens at a field's start, closes, and opens again where it was one of a pair.
-            b'"' if quoted || at == field_start || at == closed + 1 => {
-                closed = if quoted { at } else { usize::MAX - 1 };
-                quoted = !quoted;
+impl<'a> Survey<'a> {
+    /// Counts lines and fields; lines without anything in them are no rows.
+    fn of(path: &Path, text: &'a [u8]) -> Result<Self, StoreError> {
+        let damaged = |what: String| StoreError::corrupt(path, what);
+        let no_rows = || StoreError::NoRows { path: path.to_owned() };
+        let mut fields = Fields::new(text, 0);
+        let field = |fields: &mut Fields<'a>| fields.field().map_err(|fault| damaged(words(text, fault)));
+        fields.line().ok_or_else(no_rows)?;
+        let mut header: Vec<Field<'_>> = vec![field(&mut fields)?];
+        while header.last().is_some_and(|last| !last.is_last) {
+            header.push(field(&mut fields)?);
+        }
+        let block_rows = (BLOCK_CELLS / header.len()).max(1);
+        let (mut n_rows, mut blocks) = (0_usize, Vec::new());
+        while let Some(start) = fields.line() {
+            let mut n_fields = 1;
+            while !field(&mut fields)?.is_last {
+                n_fields += 1;
             }
-            b',' if !quoted => {
-                fields += 1;
-                field_start = at + 1;
+            if n_fields != header.len() {
+                let (line, wanted) = (line_at(text, start), header.len());
+                return Err(damaged(format!("line {line} has {n_fields} fields, the header has {wanted}")));
             }
-            b'\n' => {
-                line += 1;
-                if quoted {
-                    continue;
-                }
-                if at == line_start || (at == line_start + 1 && text[line_start] == b'\r') {
-                    blank.push(line_start..text.len().min(at + 1));
-                } else if n_columns == 0 {
-                    n_columns = fields;
-                    header = &text[line_start..at];
-                } else if fields == n_columns {
-                    n_rows += 1;
-                } else {
-                    let what = format!("line {first_line} has {fields} fields, the header has {n_columns}");
-                    return Err(StoreError::corrupt(path, what));
-                }
-                (first_line, fields, line_start, field_start) = (line, 1, at + 1, at + 1);
+            if n_rows.is_multiple_of(block_rows) {
+                blocks.push(start);
             }
-            _ => {}
+            n_rows += 1;
+        }
+        if n_rows == 0 {
+            return Err(no_rows());
+        }
+        let mut names: Vec<String> = Vec::with_capacity(header.len());
+        for field in header {
+            let name = text_of(field.raw).ok_or_else(|| damaged("its header is not UTF-8".to_owned()))?;
+            if names.iter().any(|known| *known == name) {
+                return Err(StoreError::DuplicateColumn { path: path.to_owned(), column: name.into_owned() });
+            }
+            names.push(name.into_owned());
+        }
+        Ok(Self { text, header: names, n_rows, block_rows, blocks })
+    }
+
+    /// The values of the columns at `wanted` (ascending), of the narrowest kind or as text.
+    fn columns(&self, path: &Path, wanted: &[usize], as_text: &[bool]) -> Result<Vec<Values>, StoreError> {
+        // The first rows tell what a column holds, mostly; where a later cell does not fit, all of it is looked at.
+        let guess = self.kinds(wanted, &self.blocks[..1]);
+        let kinds = guess.iter().zip(as_text).map(|(&kind, &text)| if text { Kind::Text } else { kind });
+        let mut columns: Vec<Values> = kinds.map(|kind| Values::new(kind, self.n_rows)).collect();
+        let unfit = self.fill(wanted, &mut columns);
+        if unfit.is_empty() {
+            return Ok(columns);
+        }
+        let again: Vec<usize> = unfit.iter().map(|&column| wanted[column]).collect();
+        let kinds = self.kinds(&again, &self.blocks);
+        for (&column, kind) in unfit.iter().zip(kinds) {
+            let kind = if as_text[column] { Kind::Text } else { kind };
+            // The old values go before room for the new ones is taken.
+            columns[column] = Values::Small(Vec::new());
+            columns[column] = Values::new(kind, self.n_rows);
+        }
+        let rest = columns.iter_mut().enumerate().filter(|(column, _)| unfit.contains(column));
+        match self.fill(&again, rest.map(|(_, values)| values)).first() {
+            None => Ok(columns),
+            // Only what is no text fits nowhere.
+            Some(&column) => Err(StoreError::corrupt(path, self.not_text(again[column]))),
         }
     }
-    if quoted {
-        return Err(StoreError::corrupt(path, format!("a quote opened in line {first_line} is not closed")));
-    }
-    if n_rows == 0 {
-        return Err(StoreError::NoRows { path: path.to_owned() });
-    }
-    let names = fields_of(header).map_err(|_| StoreError::corrupt(path, "its header is not UTF-8"))?;
-    for (i, name) in names.iter().enumerate() {
-        if names[..i].contains(name) {
-            return Err(StoreError::DuplicateColumn { path: path.to_owned(), column: name.clone() });
-        }
-    }
-    Ok(Survey { header: names, n_rows, blank })
-}
 
-fn without<'a>(text: &'a [u8], lines: &[Range<usize>]) -> Cow<'a, [u8]> {
-    if lines.is_empty() {
-        return Cow::Borrowed(text);
-    }
-    let mut kept = Vec::with_capacity(text.len());
-    let mut start = 0;
-    for line in lines {
-        kept.extend_from_slice(&text[start..line.start]);
-        start = line.end;
-    }
-    kept.extend_from_slice(&text[start..]);
-    Cow::Owned(kept)
-}
-
-/// The fields of one line, without their quotes.
-fn fields_of(line: &[u8]) -> Result<Vec<String>, std::str::Utf8Error> {
-    let line = std::str::from_utf8(line)?.trim_end_matches('\r');
-    let mut fields = Vec::new();
-    let mut rest = line;
-    loop {
-        let mut field = String::new();
-        let tail = match rest.strip_prefix('"') {
-            None => {
-                let end = rest.find(',').unwrap_or(rest.len());
-                field.push_str(&rest[..end]);
-                &rest[end..]
-            }
-            Some(mut inside) => loop {
-                let (before, after) = inside.split_once('"').unwrap_or((inside, ""));
-                field.push_str(before);
-                match after.strip_prefix('"') {
-                    Some(more) => {
-                        field.push('"');
-                        inside = more;
-                    }
-                    None => break after,
-                }
-            },
+    /// The kinds of the columns at `wanted` in `blocks`.
+    fn kinds(&self, wanted: &[usize], blocks: &[usize]) -> Vec<Kind> {
+        let of_block = |start: &usize| {
+            let mut kinds: Vec<Option<Kind>> = vec![None; wanted.len()];
+            self.cells(*start, wanted, |_, column, field| {
+                let kind = Kind::of(field.raw);
+                kinds[column] = Some(kinds[column].map_or(kind, |known| known.join(kind)));
+            });
+            kinds.into_iter().flatten().collect::<Vec<Kind>>()
         };
-        fields.push(field);
-        match tail.find(',') {
-            Some(comma) => rest = &tail[comma + 1..],
-            None => return Ok(fields),
+        let join = |a: Vec<Kind>, b: Vec<Kind>| a.iter().zip(&b).map(|(a, b)| a.join(*b)).collect();
+        blocks.par_iter().map(of_block).reduce_with(join).unwrap_or_default()
+    }
+
+    /// Writes the columns at `wanted` to `columns`; the positions of those that have a cell which does not fit.
+    fn fill<'v>(&self, wanted: &[usize], columns: impl IntoIterator<Item = &'v mut Values>) -> Vec<usize> {
+        let mut slots: Vec<_> = columns.into_iter().map(|values| values.slots(self.block_rows).into_iter()).collect();
+        let blocks: Vec<_> =
+            self.blocks.iter().map(|&start| (start, slots.iter_mut().filter_map(Iterator::next).collect())).collect();
+        let unfit = |(start, mut slots): (usize, Vec<values::Slot<'_>>)| {
+            let mut unfit = vec![false; wanted.len()];
+            self.cells(start, wanted, |row, column, field| unfit[column] |= !slots[column].put(row, field.raw));
+            unfit
+        };
+        let join = |a: Vec<bool>, b: Vec<bool>| a.iter().zip(&b).map(|(a, b)| a | b).collect();
+        let unfit = blocks.into_par_iter().map(unfit).reduce_with(join).unwrap_or_default();
+        (0..unfit.len()).filter(|&column| unfit[column]).collect()
+    }
+
+    /// Shows every cell of the columns at `wanted` in the block at `start`: row of the block, which of `wanted`, field.
+    #[inline]
+    fn cells(&self, start: usize, wanted: &[usize], mut see: impl FnMut(usize, usize, Field<'a>)) {
+        let mut fields = Fields::new(self.text, start);
+        for row in 0..self.block_rows {
+            if fields.line().is_none() {
+                return;
+            }
+            let mut next = 0;
+            for column in 0..self.header.len() {
+                // Every field was walked over before.
+                let Ok(field) = fields.field() else { return };
+                if wanted.get(next) == Some(&column) {
+                    see(row, next, field);
+                    next += 1;
+                }
+            }
+        }
+    }
+
+    /// The place of the first cell of a column that is not UTF-8.
+    fn not_text(&self, column: usize) -> String {
+        let mut first = None;
+        for &start in &self.blocks {
+            self.cells(start, &[column], |_, _, field| {
+                if first.is_none() && text_of(field.raw).is_none() {
+                    first = Some(field.start);
+                }
+            });
+        }
+        let line = line_at(self.text, first.unwrap_or_default());
+        format!("line {line} is not UTF-8 in column `{}`", self.header[column])
+    }
+}
+
+fn words(text: &[u8], fault: Fault) -> String {
+    match fault {
+        Fault::Open(at) => format!("a quote opened in line {} is not closed", line_at(text, at)),
+        Fault::AfterQuote(at) => {
+            format!("something follows the closing quote of a field in line {}", line_at(text, at))
         }
     }
 }
 
-/// The cells of the columns at `wanted` (ascending) as text.
-fn cells(path: &Path, text: &[u8], wanted: &[usize]) -> Result<DataFrame, StoreError> {
-    frame::guarded(path, || {
-        CsvReadOptions::default()
-            .with_infer_schema_length(Some(0))
-            .with_n_threads(Some(rayon::current_num_threads()))
-            .with_projection(Some(Arc::new(wanted.to_vec())))
-            .map_parse_options(|parse| parse.with_missing_is_null(false))
-            .into_reader_with_file_handle(Cursor::new(text))
-            .finish()
-    })
-}
-
-/// A column as it is written; an empty cell is missing.
-fn text_column(texts: &StringChunked) -> (Column, Option<usize>) {
-    let values: Vec<String> = texts.iter().map(|text| text.unwrap_or_default().to_owned()).collect();
-    let null = values.iter().position(String::is_empty);
-    (Column::Text(values), null)
-}
-
-/// The narrowest type that holds every cell: whole numbers, floats (a missing one is NaN), booleans, text.
-fn typed_column(texts: &StringChunked) -> (Column, Option<usize>) {
-    let cells = || texts.iter().map(Option::unwrap_or_default);
-    if let Some(values) = all(cells(), |text| text.trim().parse::<i64>().ok()) {
-        return (Column::I64(values), None);
-    }
-    if let Some(values) = all(cells(), number) {
-        return (Column::F64(values), None);
-    }
-    match all(cells(), boolean) {
-        Some(values) => (Column::Bool(values), None),
-        None => text_column(texts),
-    }
-}
-
-fn all<'a, T>(cells: impl ExactSizeIterator<Item = &'a str>, read: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
-    let mut values = Vec::with_capacity(cells.len());
-    for cell in cells {
-        values.push(read(cell)?);
-    }
-    Some(values)
-}
-
-/// A float, correctly rounded; the usual marks of a missing value are NaN.
-pub(crate) fn number(text: &str) -> Option<f64> {
-    let text = text.trim();
-    text.parse().ok().or_else(|| {
-        let missing = ["", "NA", "N/A", "#N/A", "n/a", "<NA>", "null", "NULL", "None", "-nan", "-NaN"];
-        missing.contains(&text).then_some(f64::NAN)
-    })
-}
-
-fn boolean(text: &str) -> Option<bool> {
-    match text.trim() {
-        "true" | "True" | "TRUE" => Some(true),
-        "false" | "False" | "FALSE" => Some(false),
-        _ => None,
-    }
+/// The line of byte `at`, counted from 1.
+fn line_at(text: &[u8], at: usize) -> usize {
+    text[..at].iter().filter(|byte| **byte == b'\n').count() + 1
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn numbers_are_exact() {
-        // Halfway cases and the ends of the range, where a sloppy parser is one unit off.
-        for (text, bits) in [
-            ("9007199254740993", 9_007_199_254_740_992.0_f64.to_bits()),
-            ("0.1", 0x3FB9_9999_9999_999A),
-            ("5e-324", 1),
-            ("2.4703282292062327e-324", 0),
-            ("2.4703282292062328e-324", 1),
-            ("1.7976931348623157e308", f64::MAX.to_bits()),
-            ("2.2250738585072011e-308", 0x000F_FFFF_FFFF_FFFF),
-            ("6631236846766476e-316", 6_631_236_846_766_476e-316_f64.to_bits()),
-            ("8.533e+68", 8.533e68_f64.to_bits()),
-            (" -0.0 ", (-0.0_f64).to_bits()),
-        ] {
-            assert_eq!(number(text).unwrap().to_bits(), bits, "{text}");
-        }
-        assert!(number("").unwrap().is_nan() && number("NA").unwrap().is_nan() && number("nan").unwrap().is_nan());
-        assert!(number("1,5").is_none() && number("abc").is_none() && number("1_0").is_none());
-    }
-
-    proptest! {
-        #[test]
-        fn a_written_number_is_read_back(bits: u64) {
-            let value = f64::from_bits(bits);
-            prop_assume!(!value.is_nan());
-            prop_assert_eq!(number(&value.to_string()).unwrap().to_bits(), bits);
-            prop_assert_eq!(number(&format!("{value:e}")).unwrap().to_bits(), bits);
-        }
-    }
-}
+mod tests;

@@ -3,6 +3,7 @@
 //! * [`feather`]: the stored outputs of base models, memory-mapped and fingerprinted.
 //! * [`table`]: any table in CSV, parquet, Feather, npy or npz, typed, in memory.
 //! * [`mod@align`]: a table's values in the order of a row index, from one file or from one file per fold.
+//! * [`text`]: a table as CSV.
 //! * [`atomic`]: a published file is whole or absent.
 //!
 //! No foreign type stands in a public signature. A file is hostile until read: garbage is a [`StoreError`], never a
@@ -19,9 +20,11 @@ mod npy;
 mod npz;
 mod parquet;
 pub mod table;
+pub mod text;
 
 pub use align::{Width, align, concat_parts};
 pub use error::{Kind, StoreError};
 pub use feather::Outputs;
 pub use frame::panic_is_handled;
 pub use table::{IdSpec, ReadOptions, Table};
+pub use text::csv_text;

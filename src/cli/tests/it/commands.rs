@@ -3,6 +3,7 @@
 mod early;
 mod formats;
 mod init;
+mod memory;
 
 use crate::{
     digits,

@@ -37,7 +37,7 @@ fn check<T: WritableElement + Clone>(path: &Path, values: [T; 6], expected: &dyn
         array.write_npy(std::fs::File::create(path).unwrap()).unwrap();
         let table = Table::read(path, &positions()).unwrap();
         assert_eq!(table.names(), names(&["0", "1"]));
-        assert_eq!([table.column("0").unwrap(), table.column("1").unwrap()], [&columns[0], &columns[1]]);
+        assert_eq!([&*table.column("0").unwrap(), &*table.column("1").unwrap()], [&columns[0], &columns[1]]);
     }
     flat.write_npy(std::fs::File::create(path).unwrap()).unwrap();
     assert_eq!(*Table::read(path, &positions()).unwrap().column("0").unwrap(), expected([0, 1]));
