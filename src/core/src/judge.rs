@@ -71,11 +71,18 @@ pub trait Additive: Send + Sync {
     fn finish(&self, means: &[f64]) -> f64;
 }
 
+/// The score of one prediction as a function of how often each row counts.
+pub type Resampled<'a> = Box<dyn Fn(&[u32]) -> f64 + Send + Sync + 'a>;
+
 /// A score that needs all rows at once.
 pub trait Whole: Send + Sync {
     /// The score of `prediction`, shape `(n_outputs, n_rows)`; `counts` says how often each row counts (a bootstrap
     /// replicate), once where absent.
     fn score(&self, prediction: &Block, counts: Option<&[u32]>) -> f64;
+    /// The score of `prediction` as a function of `counts`, for many replicates: what they share is done once.
+    fn resampled<'a>(&'a self, prediction: &'a Block) -> Resampled<'a> {
+        Box::new(move |counts: &[u32]| self.score(prediction, Some(counts)))
+    }
 }
 
 /// A differentiable loss of a blend `u` in some space. Losses here are oriented (lower is better).

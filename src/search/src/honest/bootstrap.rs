@@ -33,7 +33,7 @@ impl Interval {
 /// Units that are drawn at most: above that, units are pooled at random, which costs no precision that shows.
 const MAX_UNITS: usize = 50_000;
 
-/// Replicates of a metric that needs a sort for each.
+/// Replicates of a metric that needs all rows for each.
 const WHOLE_REPLICATES: usize = 200;
 
 /// The gains of `blend` over each of `others`, with intervals; none where all rows are one unit. `unit` numbers the
@@ -94,21 +94,25 @@ pub(crate) fn gains(
                 })
                 .collect()
         }
-        Judge::Whole(whole) => (0..replicates.min(WHOLE_REPLICATES))
-            .into_par_iter()
-            .map(|replicate| {
-                let mut random = Random::new(seed ^ ((replicate as u64 + 1) << 20));
-                let mut drawn = vec![0_u32; n_units];
-                (0..n_units).for_each(|_| drawn[random.below(n_units)] += 1);
-                let counts: Vec<u32> = pooled.iter().map(|&u| drawn[u as usize]).collect();
-                all.iter()
-                    .map(|scores| match scores {
-                        RowScores::Predictions(block) => whole.score(block, Some(&counts)),
-                        RowScores::Terms(_) => f64::NAN,
-                    })
-                    .collect()
-            })
-            .collect(),
+        Judge::Whole(whole) => {
+            let judges: Vec<_> = all
+                .iter()
+                .map(|scores| match scores {
+                    RowScores::Predictions(block) => Some(whole.resampled(block)),
+                    RowScores::Terms(_) => None,
+                })
+                .collect();
+            (0..replicates.min(WHOLE_REPLICATES))
+                .into_par_iter()
+                .map(|replicate| {
+                    let mut random = Random::new(seed ^ ((replicate as u64 + 1) << 20));
+                    let mut drawn = vec![0_u32; n_units];
+                    (0..n_units).for_each(|_| drawn[random.below(n_units)] += 1);
+                    let counts: Vec<u32> = pooled.iter().map(|&u| drawn[u as usize]).collect();
+                    judges.iter().map(|judge| judge.as_ref().map_or(f64::NAN, |judge| judge(&counts))).collect()
+                })
+                .collect()
+        }
     };
     let direction = bound.direction();
     let own = blend.score(bound);
