@@ -9,19 +9,13 @@ mod hints;
 mod labels;
 mod outputs;
 mod report;
+mod signals;
 mod verb;
 
 use args::{Arguments, Verb};
 use clap::Parser;
 use report::Screen;
-use std::{
-    process::ExitCode,
-    sync::atomic::{AtomicBool, AtomicI32, Ordering},
-};
-
-/// Set by the first SIGINT or SIGTERM: verbs that can end early with something useful look at it.
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
-static SIGNALS: AtomicI32 = AtomicI32::new(0);
+use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -37,13 +31,7 @@ fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    // A failed registration only means that Ctrl-C ends the program at once, as it does anywhere.
-    let _ = ctrlc::set_handler(|| {
-        INTERRUPTED.store(true, Ordering::Relaxed);
-        if SIGNALS.fetch_add(1, Ordering::Relaxed) > 0 {
-            std::process::exit(130);
-        }
-    });
+    signals::listen();
     quiet_handled_panics();
     log(arguments.verbose, arguments.quiet);
     let screen = Screen::new(&arguments);
@@ -54,7 +42,7 @@ fn main() -> ExitCode {
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(&arguments, &screen)));
     match result {
         Ok(Ok(found)) => match screen.flush() {
-            Ok(()) => ExitCode::from(if INTERRUPTED.load(Ordering::Relaxed) { 130 } else { u8::from(found) }),
+            Ok(()) => ExitCode::from(if signals::interrupted() { signals::exit_code() } else { u8::from(found) }),
             Err(failure) => report(&screen, &failure),
         },
         Ok(Err(failure)) => report(&screen, &failure),

@@ -5,12 +5,12 @@ pub(crate) mod inputs;
 pub(crate) mod local;
 
 use crate::{
-    INTERRUPTED,
     args::{Arguments, Predict, SplitName},
     context::{Context, file_fingerprint},
     failure::Failure,
     labels, outputs,
     report::{self, Screen, table::TextTable},
+    signals,
     verb::doctor::runtime_search,
 };
 use blend_core::{
@@ -28,7 +28,7 @@ use serde_json::{Value, json};
 use std::{
     io::Write,
     path::PathBuf,
-    sync::{Mutex, PoisonError, atomic::Ordering},
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -96,7 +96,7 @@ pub(crate) fn run(arguments: &Arguments, it: &Predict, screen: &Screen) -> Resul
             Err(failure) if shared.refused.last() == Some(&model) => refusal = refusal.or(Some(failure)),
             Err(failure) => return Err(failure),
         }
-        if INTERRUPTED.load(Ordering::Relaxed) {
+        if signals::interrupted() {
             break;
         }
     }
@@ -447,7 +447,7 @@ impl<'a> Shared<'a> {
                 self.tell(&manifest.model, progress, started, &told);
             };
             let late = || self.deadline.is_some_and(|deadline| Instant::now() > deadline);
-            let cancelled = || INTERRUPTED.load(Ordering::Relaxed) || late();
+            let cancelled = || signals::interrupted() || late();
             let competition = self.context.competition.id.as_str();
             let local =
                 self.it.executor.map(|n| local::Local::new(n, self.arguments, self.it, competition, &manifest.model));
@@ -463,8 +463,8 @@ impl<'a> Shared<'a> {
             prediction.map_err(|error| {
                 let stopped = matches!(error, blend_infer::InferError::Interrupted);
                 let failure = Failure::from(error).at(self.context.show(&manifest.folder));
-                match (INTERRUPTED.load(Ordering::Relaxed), stopped && late()) {
-                    (true, _) => Failure { exit: 130, ..failure },
+                match (signals::interrupted(), stopped && late()) {
+                    (true, _) => Failure { exit: signals::exit_code(), ..failure },
                     (false, true) => Failure { exit: 75, ..failure.because("the time budget is used up") }
                         .hint("run it again: it goes on at the graph where it stopped"),
                     (false, false) if failure.exit == 75 => failure

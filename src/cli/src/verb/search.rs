@@ -1,7 +1,6 @@
 //! `blend search`: weights, what proves them, honest scores, and the recipe.
 
 use crate::{
-    INTERRUPTED,
     args::{Arguments, Search, Target},
     context::{Context, Judged},
     failure::{self, Failure},
@@ -10,6 +9,7 @@ use crate::{
         self, Screen, number, score, small,
         table::{TextTable, bar},
     },
+    signals::INTERRUPTED,
 };
 use blend_core::{
     Blend, BlendName, Domain, Member, ModelId, Oof, PredictionMatrix, Test,

@@ -1,7 +1,8 @@
-//! Searches that end before they are done: by a limit, by a signal.
+//! Work that ends before it is done: by a limit, by a signal.
 
 use crate::{
-    support::Workspace,
+    digits,
+    support::{Output, Workspace},
     toy::{self, finish, run},
 };
 use blend_core::{RowIndex, source::OwnedBlocks};
@@ -9,6 +10,7 @@ use blend_store::feather;
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -59,27 +61,82 @@ fn a_limit_of_time_keeps_the_best_so_far() {
 }
 
 #[cfg(unix)]
+const SIGNALS: [(&str, i32); 2] = [("INT", 130), ("TERM", 143)];
+
+/// Starts the program, sends it `signal` when it is well on its way, and waits for its end.
+#[cfg(unix)]
+#[track_caller]
+fn signalled(workspace: &Workspace, arguments: &[&str], signal: &str) -> Output {
+    let mut command = toy::command(workspace, arguments);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+    // Long enough to be past the arguments on a busy machine; what is asked of the program takes much longer.
+    std::thread::sleep(Duration::from_secs(1));
+    finish(Command::new("kill").args([format!("-{signal}"), child.id().to_string()])).expect(0);
+    let started = Instant::now();
+    let output = child.wait_with_output().expect("an end");
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+    Output {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+#[cfg(unix)]
 #[test]
 fn an_interrupted_search_writes_its_best_so_far() {
     let workspace = large();
-    for signal in ["INT", "TERM"] {
+    for (signal, code) in SIGNALS {
         let recipe = workspace.path("blends/large/best_cv.yaml");
         let _ = std::fs::remove_file(&recipe);
-        let mut command = toy::command(&workspace, &SLOW);
-        let child = command.stdout(std::process::Stdio::piped()).spawn().expect("the program starts");
-        // Long enough to be past the arguments on a busy machine; the search itself takes minutes.
-        std::thread::sleep(Duration::from_secs(1));
-        finish(std::process::Command::new("kill").args([format!("-{signal}"), child.id().to_string()])).expect(0);
-        let started = Instant::now();
-        let output = child.wait_with_output().expect("an end");
-        assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
-        let code = output.status.code();
-        assert!(code == Some(130) || (signal == "TERM" && code == Some(143)), "SIG{signal}: {code:?}");
-        let object: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let object = signalled(&workspace, &SLOW, signal).expect(code).json();
         assert_eq!(object["stop"], "interrupted");
         let text = std::fs::read_to_string(&recipe).expect("a recipe");
         assert!(text.contains("stop: interrupted"), "{text}");
     }
     // It is a search's own recipe, so a search may finish what was begun.
     run(&workspace, &["search", "--solver", "equal"]).expect(0);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_prediction_stores_nothing_and_names_the_signal() {
+    let workspace = digits::workspace(&["transformer"]);
+    // Every test row many times, under ids of their own: half a minute and more of work.
+    for file in ["test_features.csv", "sample_submission.csv"] {
+        let path = format!("models/digits/data/{file}");
+        let text = String::from_utf8(workspace.read(&path)).expect("text");
+        let (header, rows) = text.split_once('\n').expect("a header");
+        let copies = (0..400).map(|copy| rows.lines().map(|row| format!("{copy}_{row}\n")).collect::<String>());
+        workspace.write(&path, format!("{header}\n{}", copies.collect::<String>()));
+    }
+    let predict = ["predict", "--engine", "rten", "--batch-size", "16", "--threads", "1", "--json"];
+    for (signal, code) in SIGNALS {
+        let object = signalled(&workspace, &predict, signal).expect(code).json();
+        assert_eq!(object["error"]["exit_code"], code, "{object}");
+        assert!(!workspace.path("models/digits/transformer/test.feather").exists());
+    }
+}
+
+/// `--threads` is a promise to whoever shares the machine: no library starts threads of its own.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_search_has_the_threads_that_were_asked_for() {
+    let workspace = large();
+    let yaml = String::from_utf8(workspace.read("models/large/competition.yaml")).expect("text");
+    let feather = yaml.replace("train.csv", "m00/oof.feather").replace("auc", "{name: mae}");
+    for (yaml, threads) in [(&yaml, 1), (&yaml, 3), (&feather, 1)] {
+        workspace.write("models/large/competition.yaml", yaml);
+        let mut command = toy::command(&workspace, &[&SLOW[..], &["--threads", &threads.to_string()]].concat());
+        let mut child = command.stdout(Stdio::null()).spawn().expect("the program starts");
+        std::thread::sleep(Duration::from_secs(1));
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", child.id())).expect("a process at work");
+        let names =
+            tasks.map(|task| std::fs::read_to_string(task.expect("a task").path().join("comm")).expect("a name"));
+        let names: Vec<String> = names.collect();
+        finish(Command::new("kill").args(["-TERM", &child.id().to_string()])).expect(0);
+        child.wait().expect("an end");
+        // The first thread waits for its workers.
+        assert_eq!(names.len(), threads + 1, "{names:?}");
+    }
 }
