@@ -78,11 +78,7 @@ impl Context {
         let without_ids = path.extension().is_some_and(|extension| extension == "npy");
         let id = if without_ids { IdSpec::Positions } else { IdSpec::Column(self.competition.id_column.clone()) };
         let options = ReadOptions { id, text: text.to_vec(), ..ReadOptions::default() };
-        let absent = !path.exists();
-        Table::read(path, &options).map_err(|error| {
-            let failure = Failure::from(error).at(path.display());
-            if absent { failure.hint_instead(format!("it is named by {named_by}")) } else { failure }
-        })
+        Table::read(path, &options).map_err(|error| unread(error, path, named_by))
     }
 
     /// A column of a file as text, in the order of `rows`.
@@ -172,13 +168,21 @@ impl Context {
     /// The sample submission.
     pub(crate) fn sample(&self) -> Result<Option<Sample>, Failure> {
         let Some(path) = &self.competition.sample_submission else { return Ok(None) };
-        Ok(Some(Sample::read(path, &self.competition.id_column)?))
+        let named_by = "`sample_submission` of competition.yaml";
+        let text = blend_store::csv_text(path).map_err(|error| unread(error, path, named_by))?;
+        Ok(Some(Sample::new(path, text, file_fingerprint(path)?, &self.competition.id_column)?))
     }
 
     /// `path` as it reads from the workspace.
     pub(crate) fn show(&self, path: &Path) -> String {
         self.workspace.show(path).display().to_string()
     }
+}
+
+/// The failure of reading a file of the competition.
+fn unread(error: blend_store::StoreError, path: &Path, named_by: &str) -> Failure {
+    let failure = Failure::from(error).at(path.display());
+    if path.exists() { failure } else { failure.hint_instead(format!("it is named by {named_by}")) }
 }
 
 /// For each of `rows` its position in `table`; errors where one is missing.

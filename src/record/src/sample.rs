@@ -1,9 +1,8 @@
 //! The sample submission: header, ids and order that every submission repeats, byte for byte.
 
-use crate::error::{DocumentError, Fault, Kind, did_you_mean};
+use crate::error::{Fault, Kind, did_you_mean};
 use blend_core::{Fingerprint, RowIndex, rows::RowIndexError};
 use std::{
-    fs,
     ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
@@ -29,12 +28,9 @@ struct Inner {
 /// Why a file is no sample submission.
 #[derive(Debug, thiserror::Error)]
 pub enum SampleError {
-    /// It cannot be read.
-    #[error(transparent)]
-    Document(#[from] DocumentError),
-    /// It is compressed.
-    #[error("the sample submission is compressed")]
-    Compressed {
+    /// It is a zip archive.
+    #[error("the sample submission is a zip archive")]
+    Archive {
         /// The file.
         path: PathBuf,
     },
@@ -79,7 +75,6 @@ pub enum SampleError {
 impl Fault for SampleError {
     fn kind(&self) -> Kind {
         match self {
-            Self::Document(error) => error.kind(),
             // The name was written in competition.yaml.
             Self::NoIdColumn { .. } => Kind::Usage,
             _ => Kind::Data,
@@ -88,10 +83,9 @@ impl Fault for SampleError {
 
     fn place(&self) -> Option<String> {
         Some(match self {
-            Self::Document(error) => return error.place(),
             Self::Csv { path, line, .. } if *line > 0 => format!("{}:{line}", path.display()),
             Self::Csv { path, .. }
-            | Self::Compressed { path }
+            | Self::Archive { path }
             | Self::NoIdColumn { path, .. }
             | Self::ColumnTwice { path, .. }
             | Self::Rows { path, .. } => path.display().to_string(),
@@ -100,8 +94,7 @@ impl Fault for SampleError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Document(error) => error.hint(),
-            Self::Compressed { .. } => Some("unpack it and name the csv file in competition.yaml".into()),
+            Self::Archive { .. } => Some("unpack it and name the csv file in competition.yaml".into()),
             Self::NoIdColumn { known, .. } => {
                 Some(format!("set `id` of competition.yaml to one of: {}", known.join(", ")))
             }
@@ -113,19 +106,12 @@ impl Fault for SampleError {
 }
 
 impl Sample {
-    /// Reads a csv file whose ids stand in `id_column`.
-    pub fn read(path: &Path, id_column: &str) -> Result<Self, SampleError> {
-        let bytes = fs::read(path).map_err(|source| {
-            DocumentError::reading(path, source).named_by("`sample_submission` of competition.yaml")
-        })?;
-        Self::parse(path, bytes, id_column)
-    }
-
-    fn parse(path: &Path, bytes: Vec<u8>, id_column: &str) -> Result<Self, SampleError> {
-        let path = path.to_owned();
-        // gzip and zip say what they are in their first bytes.
-        if bytes.starts_with(&[0x1f, 0x8b]) || bytes.starts_with(b"PK\x03\x04") {
-            return Err(SampleError::Compressed { path });
+    /// The sample in `text`, the file at `path` as unpacked csv; `fingerprint` is that of the file's own bytes. The ids
+    /// stand in `id_column`.
+    pub fn new(path: &Path, text: Vec<u8>, fingerprint: Fingerprint, id_column: &str) -> Result<Self, SampleError> {
+        let (path, bytes) = (path.to_owned(), text);
+        if bytes.starts_with(b"PK\x03\x04") {
+            return Err(SampleError::Archive { path });
         }
         let damaged = |error: csv::Error| {
             let (line, message) = describe(&error);
@@ -155,7 +141,6 @@ impl Sample {
         let text_end = head.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r')).map_or(0, |at| at + 1);
         let newline = if head[text_end..].starts_with(b"\r\n") { "\r\n" } else { "\n" };
         let columns = header.into_iter().enumerate().filter(|(i, _)| *i != id_position).map(|(_, name)| name).collect();
-        let fingerprint = Fingerprint::of(&bytes);
         let header = 0..text_end;
         Ok(Self(Arc::new(Inner { path, bytes, fingerprint, header, newline, id_position, columns, rows, ids })))
     }
@@ -166,7 +151,7 @@ impl Sample {
         &self.0.path
     }
 
-    /// The fingerprint of its bytes.
+    /// The fingerprint of the file's bytes.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         self.0.fingerprint
@@ -243,7 +228,8 @@ mod tests {
     use super::*;
 
     fn parse(text: &str, id: &str) -> Result<Sample, SampleError> {
-        Sample::parse(Path::new("sample.csv"), text.as_bytes().to_vec(), id)
+        let bytes = text.as_bytes().to_vec();
+        Sample::new(Path::new("sample.csv"), bytes.clone(), Fingerprint::of(&bytes), id)
     }
 
     fn fault(text: &str) -> (String, String, Kind) {
@@ -282,11 +268,8 @@ mod tests {
             fault("idx,a\n1,0\n"),
             ("the sample submission has no column `id`, did you mean `idx`?".into(), "sample.csv".into(), Kind::Usage)
         );
-        let packed = Sample::parse(Path::new("s.csv.gz"), vec![0x1f, 0x8b, 8], "id").unwrap_err();
-        assert_eq!(packed.to_string(), "the sample submission is compressed");
-        assert_eq!(packed.hint().unwrap(), "unpack it and name the csv file in competition.yaml");
-        let absent = Sample::read(Path::new("nowhere.csv"), "id").unwrap_err();
-        assert_eq!(absent.kind(), Kind::Machine);
-        assert_eq!(absent.hint().unwrap(), "it is named by `sample_submission` of competition.yaml");
+        let archive = parse("PK\x03\x04", "id").unwrap_err();
+        assert_eq!(archive.to_string(), "the sample submission is a zip archive");
+        assert_eq!(archive.hint().unwrap(), "unpack it and name the csv file in competition.yaml");
     }
 }

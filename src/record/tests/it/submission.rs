@@ -8,7 +8,7 @@ const ANY: (f64, f64) = (f64::NEG_INFINITY, f64::INFINITY);
 fn sample(workspace: &Workspace, text: &str) -> Sample {
     let path = workspace.root().join("models/moa/data/sample.csv");
     put(&path, text);
-    Sample::read(&path, "id").unwrap()
+    Sample::new(&path, text.into(), Fingerprint::of(text.as_bytes()), "id").unwrap()
 }
 
 fn rows(ids: &[&str]) -> RowIndex {

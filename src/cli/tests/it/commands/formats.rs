@@ -120,3 +120,42 @@ fn a_split_that_is_not_imported_stays() {
     refused(&bare, 2, &["submit"], &["names no sample submission"]);
     run(&bare, &["audit"]).expect(0);
 }
+
+/// A sample submission in any format gives the same submission.
+#[test]
+fn samples_of_every_format() {
+    let workspace = toy::imported();
+    run(&workspace, &["search"]).expect(0);
+    let submission = || {
+        run(&workspace, &["submit", "best_cv"]).expect(0);
+        run(&workspace, &["verify"]).expect(0);
+        workspace.read("submissions/toy/best_cv.csv")
+    };
+    let wanted = submission();
+    let name = |file: &str| {
+        workspace.write("models/toy/competition.yaml", toy::COMPETITION.replace("data/sample.csv", file));
+    };
+    let text = workspace.read("models/toy/data/sample.csv");
+    workspace.write("models/toy/data/sample.csv.gz", gzip(&text));
+    // Stored outputs are a table with the same ids and columns.
+    workspace.write("models/toy/data/sample.feather", workspace.read("models/toy/ada/test.feather"));
+    for file in ["data/sample.csv.gz", "data/sample.feather"] {
+        name(file);
+        assert!(submission() == wanted, "{file}");
+    }
+    // The chain holds the file as it is, packed.
+    workspace.write("models/toy/data/sample.feather", gzip(&text));
+    let verify = run(&workspace, &["verify"]).expect(1);
+    assert!(verify.stdout.contains("sample submission differs"), "{}", verify.stdout);
+    refused(&workspace, 3, &["submit"], &["data/sample.feather", "damaged"]);
+    for (file, content, code, words) in [
+        ("data/broken.csv.gz", gzip(&text)[..40].to_vec(), 3, &["data/broken.csv.gz", "damaged"][..]),
+        ("data/sample.zip", b"PK\x03\x04rest".to_vec(), 3, &["data/sample.zip", "zip archive", "unpack it"]),
+        ("data/sample.pkl", text.clone(), 3, &["data/sample.pkl", "pickle"]),
+        ("data/sample.npy", npy("<f4", "(20, 1)", &[0; 80]), 2, &["data/sample.npy", "no column `id`"]),
+    ] {
+        workspace.write(format!("models/toy/{file}"), content);
+        name(file);
+        refused(&workspace, code, &["submit"], words);
+    }
+}

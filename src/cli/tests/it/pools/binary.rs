@@ -121,14 +121,8 @@ truth: DATA/train_targets.parquet
 id: id
 targets: \"*\"
 folds: {file: DATA/folds.csv, column: fold}
-sample_submission: sample_submission.csv";
+sample_submission: DATA/sample_submission.csv.gz";
     let Some(pool) = Pool::open("toxcast", "toxcast-moa-like", yaml) else { return };
-    // A sample submission is read as it will be written, so it has to be unpacked.
-    let sample = table(&pool.data.join("sample_submission.csv.gz"), IdSpec::FirstColumn);
-    let halves = ",0.5".repeat(sample.names().len());
-    let lines = sample.rows().iter().map(|id| format!("{id}{halves}\n"));
-    let sample: String = std::iter::once(format!("id,{}\n", sample.names().join(","))).chain(lines).collect();
-    pool.workspace.write("models/pool/sample_submission.csv", sample);
     for (model, path) in super::files(&pool.data.join("oof")) {
         let test = pool.data.join("test").join(path.file_name().expect("a name"));
         pool.import(&model, &[path], &["--test", &test.display().to_string()]);
