@@ -239,13 +239,45 @@ mod tests {
         assert!(matches!(error, InstallError::Start { .. }));
     }
 
-    /// The real thing: needs a network and 25 MB.
+    /// A wheel as the client wants it, with a library's name and no code, in `folder`.
+    const WHEEL: &str = "import sys, zipfile
+version, platform = sys.argv[2], sys.argv[3]
+info = f'onnxruntime-{version}.dist-info/'
+with zipfile.ZipFile(f'{sys.argv[1]}/onnxruntime-{version}-cp312-cp312-{platform}.whl', 'w') as wheel:
+    wheel.writestr(info + 'METADATA', f'Metadata-Version: 2.1\\nName: onnxruntime\\nVersion: {version}\\n')
+    wheel.writestr(info + 'WHEEL', f'Wheel-Version: 1.0\\nRoot-Is-Purelib: false\\nTag: cp312-cp312-{platform}\\n')
+    wheel.writestr(info + 'RECORD', '')
+    wheel.writestr(f'onnxruntime/capi/libonnxruntime.so.{version}', 'the library')
+    wheel.writestr('onnxruntime/capi/_pybind_state.py', 'the rest')
+";
+
+    /// The client itself, kept from the network: it finds the wheel in a folder.
     #[test]
-    #[ignore = "fetches a wheel"]
-    fn the_real_wheel_holds_a_library() {
+    #[cfg(target_os = "linux")]
+    #[allow(clippy::print_stderr)]
+    fn the_client_brings_the_library_and_nothing_else() {
+        let ready = Command::new("python3").args(["-m", "pip", "--version"]).output();
+        let (Ok(platform), true) = (platform("onnxruntime"), ready.is_ok_and(|output| output.status.success())) else {
+            eprintln!("SKIPPED: no pip here, or no wheel for this machine");
+            return;
+        };
         let folder = tempfile::tempdir().unwrap();
-        let installed = install(folder.path(), false, "python3").unwrap();
-        let search = crate::Search { library: Some(installed.library), ..crate::Search::default() };
-        assert_eq!(crate::Runtime::open(&search).unwrap().version(), ORT_VERSION);
+        let wheels = folder.path().join("wheels");
+        std::fs::create_dir(&wheels).unwrap();
+        run(Command::new("python3").args(["-c", WHEEL]).arg(&wheels).args([ORT_VERSION, platform])).unwrap();
+        let python = folder.path().join("python3");
+        let script =
+            "#!/bin/sh\nunset PIP_INDEX_URL PIP_EXTRA_INDEX_URL\nexport PIP_CONFIG_FILE=/dev/null PIP_NO_INDEX=1";
+        let script = format!("{script} PIP_FIND_LINKS='{}'\nexec python3 \"$@\"\n", wheels.display());
+        std::fs::write(&python, script).unwrap();
+        std::fs::set_permissions(&python, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let installed = install(folder.path(), false, &python.to_string_lossy()).unwrap();
+        assert_eq!(std::fs::read_to_string(&installed.library).unwrap(), "the library");
+        assert!(!installed.library.with_file_name("_pybind_state.py").exists());
+        // What is not in the folder is the client's error, in its words.
+        std::fs::remove_dir_all(&wheels).unwrap();
+        std::fs::remove_file(&installed.library).unwrap();
+        let error = install(folder.path(), false, &python.to_string_lossy()).unwrap_err();
+        assert!(matches!(&error, InstallError::Client { output, .. } if output.contains("onnxruntime")), "{error}");
     }
 }
