@@ -154,20 +154,22 @@ def one_hot(column: torch.Tensor, values) -> torch.Tensor:
 
 
 def row_statistics(x: torch.Tensor, names: tuple[str, ...]) -> torch.Tensor:
-    """Sum, mean, std, skew and kurtosis of every row, as pandas defines them: unbiased, excess kurtosis."""
+    """Sum, mean, std, skew and kurtosis of every row, as pandas defines them: unbiased, excess kurtosis,
+    0 for rows whose values are equal up to rounding."""
     n = x.shape[1]
     mean = x.mean(1, keepdim=True)
     centered = x - mean
     square = centered * centered
     second, third, fourth = (power.mean(1, keepdim=True) for power in (square, square * centered, square * square))
-    second = second.clamp_min(1e-12)
+    varies = (second > 1e-9 * (1 + mean * mean)).float()
+    second = second * varies + (1 - varies)
     excess = fourth / (second * second) - 3
     found = {
         "sum": x.sum(1, keepdim=True),
         "mean": mean,
-        "std": torch.sqrt(second * (n / (n - 1))),
-        "skew": third / (second * torch.sqrt(second)) * ((n * (n - 1)) ** 0.5 / (n - 2)),
-        "kurtosis": ((n + 1) * excess + 6) * ((n - 1) / ((n - 2) * (n - 3))),
+        "std": varies * torch.sqrt(second * (n / (n - 1))),
+        "skew": varies * third / (second * torch.sqrt(second)) * ((n * (n - 1)) ** 0.5 / (n - 2)),
+        "kurtosis": varies * ((n + 1) * excess + 6) * ((n - 1) / ((n - 2) * (n - 3))),
     }
     return torch.cat([found[name] for name in names], dim=1)
 
