@@ -1,5 +1,7 @@
 //! What can be typed.
 
+pub(crate) mod leaderboard;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
@@ -64,6 +66,10 @@ pub(crate) enum Verb {
     Search(Search),
     /// Regenerate submissions from recipes and stored outputs.
     Submit(Submit),
+    /// Public scores in, predicted public scores out.
+    Lb(leaderboard::Lb),
+    /// The two finals, and why.
+    Select(leaderboard::Select),
     /// Re-hash the chain submission, recipe, outputs, graphs, data.
     Verify(Verify),
     /// What inference would run on, and what is missing.
@@ -283,7 +289,10 @@ pub(crate) struct Search {
     /// Leave out nested scores and intervals.
     #[arg(long)]
     pub(crate) no_nested: bool,
-    /// Name of the recipe; `best_cv` where not given.
+    /// What a public row is worth in a pooled search, in out-of-fold rows.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1.0)]
+    pub(crate) kappa: f64,
+    /// Name of the recipe; `best_cv`, `best_lb` or `best_pooled` where not given.
     #[arg(long)]
     pub(crate) name: Option<String>,
     /// Replace a recipe that was written by hand.
@@ -295,6 +304,10 @@ pub(crate) struct Search {
 pub(crate) enum Target {
     /// The cross-validation score.
     Cv,
+    /// The public leaderboard's, from the scores in the ledger.
+    Lb,
+    /// Both, by their numbers of rows.
+    Pooled,
 }
 
 #[derive(Debug, Args)]

@@ -108,6 +108,7 @@ macro_rules! faults {
 
 faults!(
     blend_record::DocumentError,
+    blend_record::LedgerError,
     blend_record::WorkspaceError,
     blend_record::SampleError,
     blend_record::SubmissionError,
@@ -222,6 +223,31 @@ impl From<blend_search::SearchError> for Failure {
             }
             _ => Self::usage(error.to_string())
                 .hint("see `blend list solvers`; without `--solver` one that fits is taken"),
+        }
+    }
+}
+
+impl From<blend_search::leaderboard::LbError> for Failure {
+    fn from(error: blend_search::leaderboard::LbError) -> Self {
+        use blend_core::leaderboard::PublicLbError;
+        use blend_search::leaderboard::LbError;
+        let message = error.to_string();
+        match error {
+            LbError::Search(error) => error.into(),
+            LbError::Board(PublicLbError::Empty) => Self::usage(message)
+                .hint("record one with `blend lb add WHAT SCORE`, or many with `blend lb import FILE`"),
+            LbError::Board(PublicLbError::TooMany { .. } | PublicLbError::NoRows { .. }) => {
+                Self::usage(message).hint("correct `leaderboard: {public_rows: ...}`")
+            }
+            LbError::Board(_) => Self::data(message).hint("see `blend lb show`"),
+            LbError::Impossible { .. } | LbError::ImpossiblePair { .. } | LbError::BelowZero(_) => Self::data(message)
+                .hint("a score is mistyped, belongs to another file, or `public_rows` is wrong: `blend lb add WHAT SCORE --correct`"),
+            LbError::NoMethod { .. } => {
+                Self::usage(message).hint("import out-of-fold predictions and name `truth:` in competition.yaml")
+            }
+            LbError::NotScored { model, .. } => Self::usage(message)
+                .hint(format!("record it with `blend lb add {model} SCORE`, or leave the model out with `--members`")),
+            LbError::Domain { .. } => Self::usage(message).hint("`--domain simplex` or `--domain affine`"),
         }
     }
 }

@@ -7,6 +7,7 @@ mod context;
 mod failure;
 mod hints;
 mod labels;
+mod leaderboard;
 mod outputs;
 mod report;
 mod signals;
@@ -74,6 +75,8 @@ fn run(arguments: &Arguments, screen: &Screen) -> Result<bool, failure::Failure>
         Verb::Audit(it) => verb::audit::run(arguments, it, screen),
         Verb::Search(it) => verb::search::run(arguments, it, screen),
         Verb::Submit(it) => verb::submit::run(arguments, it, screen),
+        Verb::Lb(it) => verb::lb::run(arguments, it, screen),
+        Verb::Select(it) => verb::select::run(arguments, it, screen),
         Verb::Verify(it) => verb::verify::run(arguments, it, screen),
         Verb::Doctor(it) => verb::doctor::run(arguments, it, screen),
         Verb::Runtime(it) => verb::runtime::run(arguments, it, screen),

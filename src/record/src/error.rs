@@ -12,16 +12,19 @@ pub enum Kind {
     Data,
     /// The machine refused: a named file is absent, no permission, no space.
     Machine,
+    /// Not now: someone else holds a lock.
+    Temporary,
 }
 
 impl Kind {
-    /// The exit code of the program: 2, 3 or 4.
+    /// The exit code of the program: 2, 3, 4 or 75.
     #[must_use]
     pub fn exit_code(self) -> u8 {
         match self {
             Self::Usage => 2,
             Self::Data => 3,
             Self::Machine => 4,
+            Self::Temporary => 75,
         }
     }
 }
@@ -189,6 +192,7 @@ mod tests {
 
     #[test]
     fn kinds_are_exit_codes() {
-        assert_eq!([Kind::Usage, Kind::Data, Kind::Machine].map(Kind::exit_code), [2, 3, 4]);
+        let kinds = [Kind::Usage, Kind::Data, Kind::Machine, Kind::Temporary];
+        assert_eq!(kinds.map(Kind::exit_code), [2, 3, 4, 75]);
     }
 }

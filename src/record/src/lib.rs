@@ -7,6 +7,8 @@
 pub mod competition;
 pub mod error;
 mod formula;
+pub mod kaggle;
+pub mod ledger;
 pub mod manifest;
 pub mod provenance;
 pub mod publish;
@@ -20,6 +22,7 @@ mod yaml;
 
 pub use competition::{Competition, Leaderboard, Mark, PublicRows, ScopeRule, Targets};
 pub use error::{DocumentError, Fault, Kind, YamlFault, nearest};
+pub use ledger::{Ledger, LedgerError};
 pub use provenance::Provenance;
 pub use publish::{PublishError, fingerprint_of_file, publish};
 pub use recipe::{Recipe, SearchBlock};

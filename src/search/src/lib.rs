@@ -7,6 +7,7 @@
 pub mod constraints;
 pub mod drive;
 pub mod honest;
+pub mod leaderboard;
 pub mod objective;
 pub mod quadratic_program;
 pub mod random;

@@ -4,7 +4,7 @@ use crate::{
     args::{Arguments, Search, Target},
     context::{Context, Judged},
     failure::{self, Failure},
-    labels, outputs,
+    labels, leaderboard, outputs,
     report::{
         self, Screen, number, score, small,
         table::{TextTable, bar},
@@ -31,14 +31,17 @@ use std::{
 };
 
 /// What was asked for, checked.
-struct Asked {
-    name: BlendName,
-    space: SpaceName,
-    domain: Domain,
-    options: Options,
+pub(crate) struct Asked {
+    pub(crate) name: BlendName,
+    pub(crate) space: SpaceName,
+    pub(crate) domain: Domain,
+    pub(crate) options: Options,
 }
 
 pub(crate) fn run(arguments: &Arguments, it: &Search, screen: &Screen) -> Result<bool, Failure> {
+    if it.target != Target::Cv {
+        return leaderboard::search::run(arguments, it, screen);
+    }
     let started = Instant::now();
     let context = Context::open(arguments)?;
     let asked = asked(&context, arguments, it)?;
@@ -76,7 +79,7 @@ pub(crate) fn run(arguments: &Arguments, it: &Search, screen: &Screen) -> Result
             .at(context.show(&context.workspace.competition_folder(&context.competition.id)))
             .hint("check the disk that they lie on"));
     }
-    let recipe = recipe(&context, &judged, &asked, &matrix, &outcome, it.target)?;
+    let recipe = recipe(&context, &judged, &asked, &matrix, &outcome)?;
     recipe.write(&context.workspace)?;
     let seconds = Seconds { load: load_seconds, total: started.elapsed().as_secs_f64() };
     report(&context, screen, &asked, &judged, &matrix, &outcome, seconds);
@@ -88,7 +91,7 @@ struct Seconds {
     total: f64,
 }
 
-fn asked(context: &Context, arguments: &Arguments, it: &Search) -> Result<Asked, Failure> {
+pub(crate) fn asked(context: &Context, arguments: &Arguments, it: &Search) -> Result<Asked, Failure> {
     let space = match &it.space {
         None => context.space(),
         Some(name) => name.parse().map_err(|()| {
@@ -121,7 +124,11 @@ fn asked(context: &Context, arguments: &Arguments, it: &Search) -> Result<Asked,
     };
     let name = match &it.name {
         Some(name) => BlendName::new(name).map_err(|error| Failure::from(error).at(format!("--name {name}")))?,
-        None => BlendName::new("best_cv")?,
+        None => BlendName::new(match it.target {
+            Target::Cv => "best_cv",
+            Target::Lb => "best_lb",
+            Target::Pooled => "best_pooled",
+        })?,
     };
     let options = Options {
         solver,
@@ -135,7 +142,7 @@ fn asked(context: &Context, arguments: &Arguments, it: &Search) -> Result<Asked,
 }
 
 /// A recipe that no search wrote is replaced only on request.
-fn refuse_foreign(context: &Context, name: &BlendName, force: bool) -> Result<(), Failure> {
+pub(crate) fn refuse_foreign(context: &Context, name: &BlendName, force: bool) -> Result<(), Failure> {
     let id = &context.competition.id;
     let path = context.workspace.recipe_file(id, name);
     if force || !path.exists() || Recipe::read(&context.workspace, id, name).is_ok_and(|recipe| recipe.is_ours()) {
@@ -146,7 +153,7 @@ fn refuse_foreign(context: &Context, name: &BlendName, force: bool) -> Result<()
         .hint("write another one with `--name NAME`, or replace it with `--force`"))
 }
 
-fn live_line(screen: &Screen, tick: &Tick) {
+pub(crate) fn live_line(screen: &Screen, tick: &Tick) {
     if !screen.is_live() {
         return;
     }
@@ -162,7 +169,6 @@ fn recipe(
     asked: &Asked,
     matrix: &PredictionMatrix<Oof>,
     outcome: &Outcome,
-    target: Target,
 ) -> Result<Recipe, Failure> {
     let id = &context.competition.id;
     let mut members = Vec::new();
@@ -177,7 +183,6 @@ fn recipe(
     }
     let blend = Blend::new(asked.name.clone(), id.clone(), asked.space, asked.domain, members, Vec::new())?;
     let (model, single) = &outcome.single_best;
-    let Target::Cv = target;
     Ok(Recipe {
         blend,
         search: Some(SearchBlock {

@@ -4,7 +4,7 @@ use crate::{
     args::{Arguments, Submit},
     context::{Context, file_fingerprint},
     failure::{self, Failure},
-    labels, outputs,
+    labels, leaderboard, outputs,
     report::{Screen, score, table::TextTable},
 };
 use blend_core::{
@@ -12,10 +12,10 @@ use blend_core::{
     judge::Preparation,
     metric::Target,
     pool::Pool,
-    post::{self, PostStep},
+    post::PostStep,
     truth::{Labels, angles},
 };
-use blend_record::{Mark, Provenance, Recipe, Sample, Submission};
+use blend_record::{Provenance, Recipe, Sample, Submission};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
@@ -24,9 +24,9 @@ use std::{
 };
 
 /// A submission's values before and after they take the form of the file.
-struct Made {
+pub(crate) struct Made {
     /// On the target's scale, post steps done, shape `(n_outputs, n_rows)`.
-    natural: Block,
+    pub(crate) natural: Block,
     members: PredictionMatrix<Test>,
     /// Files that post steps read.
     data: BTreeMap<PathBuf, blend_core::Fingerprint>,
@@ -92,6 +92,7 @@ fn submit(
         post: made.steps.clone(),
     };
     provenance.write(workspace)?;
+    leaderboard::record_made(context, &recipe, csv, &made.natural, sample)?;
 
     let place = context.show(&path);
     screen.line(format!("wrote {place}"));
@@ -102,6 +103,8 @@ fn submit(
         made.members.members().len(),
         csv.short()
     ));
+    let send = leaderboard::send_command(context, &recipe, &place, csv);
+    screen.line(format!("  {send}"));
     let scores = label_file.map(|file| known_scores(context, file, sample, &made)).transpose()?;
     if let Some(scores) = &scores {
         let mut table = TextTable::new(&["rows", ">n", &format!(">{}", context.metric.info().name)]);
@@ -117,6 +120,7 @@ fn submit(
         "provenance": context.show(&workspace.submission_yaml(id, name)),
         "fingerprint": csv.to_string(),
         "id": format!("blend:{}", csv.short()),
+        "send": send,
         "rows": sample.rows().len(),
         "columns": sample.columns().len(),
         "scores": scores.map(|scores| scores.into_iter().map(|(rows, n, value)| json!({
@@ -126,7 +130,7 @@ fn submit(
 }
 
 /// The blend on the rows of the sample, with all post steps done.
-fn make(context: &Context, recipe: &Recipe, sample: &Sample) -> Result<Made, Failure> {
+pub(crate) fn make(context: &Context, recipe: &Recipe, sample: &Sample) -> Result<Made, Failure> {
     let blend = &recipe.blend;
     let models: Vec<ModelId> = blend.members().iter().map(|member| member.model.clone()).collect();
     for model in &models {
@@ -151,25 +155,16 @@ fn make(context: &Context, recipe: &Recipe, sample: &Sample) -> Result<Made, Fai
     let set = RowSet::all(sample.rows().len());
     let weighted: Vec<_> = members.members().iter().zip(blend.weights()).collect();
     let mut natural = Pool::new(&weighted, blend.space(), preparation(context)).whole(&set);
-    let steps: Vec<PostStep> = context.competition.post.iter().chain(blend.post()).cloned().collect();
     let mut data = BTreeMap::new();
-    for step in &steps {
-        step.check().map_err(|error| Failure::usage(error.to_string()).at(context.competition.file.display()))?;
-        let marked = match step {
-            PostStep::ZeroRows { file, column, equals } => {
-                data.insert(file.clone(), file_fingerprint(file)?);
-                let mark = Mark { file: file.clone(), column: column.clone(), equals: equals.clone() };
-                Some(context.marked(&mark, sample.rows(), "`post`")?)
-            }
-            _ => None,
-        };
-        post::apply(step, &mut natural, marked.as_deref());
-    }
+    let steps = leaderboard::post_steps(context, blend.post(), sample.rows(), &mut natural, |file| {
+        data.insert(file.to_owned(), file_fingerprint(file)?);
+        Ok(())
+    })?;
     Ok(Made { natural, members, data, steps })
 }
 
 /// Names of the outputs that members have.
-fn names(context: &Context, sample: &Sample) -> Result<Arc<[String]>, Failure> {
+pub(crate) fn names(context: &Context, sample: &Sample) -> Result<Arc<[String]>, Failure> {
     let truth = match (&context.competition.truth, context.metric.info().target) {
         // Only classes can differ from the sample's columns, and only the truth knows their number.
         (Some(_), Target::Classes) => Some(context.judged()?.truth),

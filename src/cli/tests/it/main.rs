@@ -7,6 +7,7 @@ mod demo;
 mod digits;
 mod graphs;
 mod house;
+mod leaderboard;
 mod pools;
 mod support;
 mod toy;

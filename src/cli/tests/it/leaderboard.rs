@@ -1,0 +1,8 @@
+//! Public scores: kept, predicted, searched.
+
+mod bench;
+mod contest;
+mod exact;
+mod ledger;
+mod moneyball;
+mod pools;
