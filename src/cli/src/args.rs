@@ -171,7 +171,7 @@ pub(crate) struct Predict {
     /// What to predict.
     #[arg(long, value_name = "oof,test", value_delimiter = ',')]
     pub(crate) split: Vec<SplitName>,
-    /// Where to run: auto, cpu, cuda or cuda:N.
+    /// Where to run: auto, cpu, cuda (every device there is), cuda:N or cuda:N,M.
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub(crate) device: String,
     /// Rows per run of a graph, instead of the model's own.

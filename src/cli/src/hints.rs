@@ -6,6 +6,7 @@ use blend_infer::{InferError, Kind, RuntimeError, error::EngineError, scan::Scan
 pub(crate) fn infer(error: &InferError) -> Option<String> {
     let plain = match error {
         _ if matches!(error.kind(), Kind::Interrupted | Kind::Temporary) => return None,
+        InferError::Interrupted | InferError::Lost { .. } => return None,
         InferError::Runtime(error) => runtime(error),
         InferError::Engine { source, .. } => engine(source),
         InferError::Scan { source, .. } => scan(source),
@@ -13,11 +14,24 @@ pub(crate) fn infer(error: &InferError) -> Option<String> {
         InferError::NoStages { .. } => {
             "describe its graphs with `stages:`, or store finished outputs with `blend import`"
         }
+        InferError::NothingAsked => "ask for `--split oof`, `--split test` or both",
         InferError::Pattern { .. } | InferError::Leakage { .. } => {
             "write one file per fold and seed, as `graphs: \"seed{seed}_fold{fold}.onnx\"`"
         }
         InferError::NoFoldMap { .. } => "name the map: `folds: {file: F, column: C}` in model.yaml or competition.yaml",
+        InferError::OtherFolds { .. } => {
+            "name the map that the graphs were trained with under `folds:`; outputs made by any other would be flattered"
+        }
+        InferError::NotHeldOut { .. } => {
+            "give the row a fold in the map, or leave it out of the score with `scope:` in competition.yaml"
+        }
+        InferError::HeldOutTwice { .. } => {
+            "every seed stands once under `seeds:`, and every row in one fold of its map"
+        }
         InferError::UnknownStage { .. } => "a stage is fed by stages that stand above it in its model.yaml",
+        InferError::TwoEvents { .. } => {
+            "split the stage: one stage for each of the `events`, their outputs fed to a third"
+        }
         InferError::NoTable { .. } => "give the table `train:` (for OOF) and `test:` files in its model.yaml",
         InferError::NoRows { .. } => "name `truth:` (for OOF) and `sample_submission:` (for test) in competition.yaml",
         InferError::NoColumn { column, known, .. } => {
@@ -30,6 +44,9 @@ pub(crate) fn infer(error: &InferError) -> Option<String> {
         InferError::InputMismatch { given, .. } if given.contains("type text") => {
             "a cell of it is no number: correct the table, or choose other columns with `columns:`"
         }
+        InferError::InputMismatch { given, .. } if given.contains("max_pulses") => {
+            "lower `max_pulses:` of the events in its model.yaml"
+        }
         InferError::InputMismatch { .. } => {
             "choose as many columns as it wants: `columns:` of the table or of the input"
         }
@@ -38,10 +55,16 @@ pub(crate) fn infer(error: &InferError) -> Option<String> {
         }
         InferError::Alignment { .. } => "the table needs one row for each id of the truth (OOF) or the sample (test)",
         InferError::Read { .. } | InferError::Value { .. } => "correct the table where it was made",
+        InferError::Pulse { .. } => "correct the event's pulses where they were made, or leave the event out",
         InferError::NotFinite { .. } => "look at that row's inputs: missing values have to be filled in beforehand",
         InferError::NoProbability { .. } => "say what the graph emits with `output:` in its model.yaml",
         InferError::Io { .. } => "check that it is a file that this user may read",
-        _ => "see `blend doctor` and the model's model.yaml",
+        InferError::Changed { .. } => "run it again when the graph is no longer being written",
+        InferError::Partial { .. } | InferError::Scratch { .. } => {
+            "make room there, or let this user write: sums that are too large for memory lie beside the model"
+        }
+        InferError::Remote { .. } => "without `--executor` it runs in this process and says more",
+        InferError::Bug(_) => "please report it, with the command and what `-vv` prints",
     };
     Some(plain.to_owned())
 }
@@ -59,7 +82,9 @@ fn engine(error: &EngineError) -> &'static str {
         EngineError::Unsupported { .. } => "fetch ONNX Runtime with `blend runtime install`",
         EngineError::Load { .. } => "export the graph again; other graphs of the model tell whether all are affected",
         EngineError::Device { .. } => "`--device cpu` runs it on the processor",
-        _ => "`-vv` shows the engine's own log; another `--engine` may say more",
+        EngineError::Run { .. } | EngineError::Panicked { .. } => {
+            "`-vv` shows the engine's own log; another `--engine` may say more"
+        }
     }
 }
 
@@ -83,5 +108,28 @@ pub(crate) fn runtime(error: &RuntimeError) -> &'static str {
         RuntimeError::Device { .. } => {
             "see `blend doctor`; `blend runtime install --gpu` fetches the CUDA build, `--device auto` may use the CPU"
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_went_wrong_in_another_process_is_told_like_the_rest() {
+        let remote = |exit| InferError::Remote { model: "m".into(), graph: "g".into(), message: "x".into(), exit };
+        assert!(infer(&remote(3)).is_some_and(|hint| hint.contains("--executor")));
+        // Who runs it says how to go on.
+        assert_eq!(infer(&remote(75)), None);
+        assert_eq!(infer(&InferError::Interrupted), None);
+        let pulses = |given: &str| InferError::InputMismatch {
+            model: "m".into(),
+            graph: "g".into(),
+            input: "x".into(),
+            expected: "f32 (?, 24)".into(),
+            given: given.into(),
+        };
+        assert!(infer(&pulses("events of 40 pulses: `max_pulses` is above the graph's 24")).unwrap().contains("lower"));
+        assert!(infer(&pulses("7 columns")).unwrap().contains("columns"));
     }
 }

@@ -323,6 +323,8 @@ pub struct TableSpec {
     pub test: Option<PathBuf>,
     /// Columns to feed, in order; all but the id where absent.
     pub columns: Option<Vec<String>>,
+    /// The array of npz files with several.
+    pub array: Option<String>,
 }
 
 /// A column of a file.

@@ -209,6 +209,83 @@ impl Column {
     }
 }
 
+/// Values of one column over a range of rows, as they lie somewhere in memory.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum ColumnView<'a> {
+    /// 32-bit floats.
+    F32(&'a [f32]),
+    /// 64-bit floats.
+    F64(&'a [f64]),
+    /// Whole numbers.
+    I64(&'a [i64]),
+    /// Booleans.
+    Bool(&'a [bool]),
+    /// Texts.
+    Text(&'a [String]),
+}
+
+impl Column {
+    /// Puts `more` behind; `false`, and nothing done, where it is of another type.
+    pub fn extend(&mut self, more: ColumnView<'_>) -> bool {
+        match (self, more) {
+            (Self::F32(v), ColumnView::F32(more)) => v.extend_from_slice(more),
+            (Self::F64(v), ColumnView::F64(more)) => v.extend_from_slice(more),
+            (Self::I64(v), ColumnView::I64(more)) => v.extend_from_slice(more),
+            (Self::Bool(v), ColumnView::Bool(more)) => v.extend_from_slice(more),
+            (Self::Text(v), ColumnView::Text(more)) => v.extend_from_slice(more),
+            _ => return false,
+        }
+        true
+    }
+
+    /// The values over `rows`. Panics on a row outside.
+    #[must_use]
+    pub fn view(&self, rows: Range<usize>) -> ColumnView<'_> {
+        match self {
+            Self::F32(v) => ColumnView::F32(&v[rows]),
+            Self::F64(v) => ColumnView::F64(&v[rows]),
+            Self::I64(v) => ColumnView::I64(&v[rows]),
+            Self::Bool(v) => ColumnView::Bool(&v[rows]),
+            Self::Text(v) => ColumnView::Text(&v[rows]),
+        }
+    }
+}
+
+impl ColumnView<'_> {
+    /// Number of values.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::F32(v) => v.len(),
+            Self::F64(v) => v.len(),
+            Self::I64(v) => v.len(),
+            Self::Bool(v) => v.len(),
+            Self::Text(v) => v.len(),
+        }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The values, copied.
+    #[must_use]
+    pub fn to_column(&self) -> Column {
+        match self {
+            Self::F32(v) => Column::F32(v.to_vec()),
+            Self::F64(v) => Column::F64(v.to_vec()),
+            Self::I64(v) => Column::I64(v.to_vec()),
+            Self::Bool(v) => Column::Bool(v.to_vec()),
+            Self::Text(v) => Column::Text(v.to_vec()),
+        }
+    }
+}
+
+/// Takes a piece of a table: its rows, and the values of the columns over them.
+pub type TakePiece<'t> = dyn FnMut(Range<usize>, &[ColumnView<'_>]) + 't;
+
 /// Why a batch could not be read: one line with the place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -226,4 +303,21 @@ pub trait TableSource: Send + Sync {
     fn read(&self, rows: Range<usize>, columns: &[usize]) -> Result<Vec<Column>, SourceError>;
     /// Where the table lies, for messages.
     fn place(&self) -> String;
+
+    /// As [`Self::read`], handed to `take` in pieces, front to back, without a copy where the values are in memory.
+    fn visit(&self, rows: Range<usize>, columns: &[usize], take: &mut TakePiece<'_>) -> Result<(), SourceError> {
+        let read = self.read(rows.clone(), columns)?;
+        if read.iter().any(|column| column.len() != rows.len()) {
+            return Err(SourceError(format!("{}: another number of values than asked", self.place())));
+        }
+        let views: Vec<ColumnView<'_>> = read.iter().map(|column| column.view(0..column.len())).collect();
+        take(rows, &views);
+        Ok(())
+    }
+
+    /// The columns over `rows`, row after row, to `out`; `false`, and nothing done, where the values do not lie in the
+    /// file like that. `out` holds a value for each row and column.
+    fn read_rows(&self, _rows: Range<usize>, _columns: &[usize], _out: &mut [f32]) -> Result<bool, SourceError> {
+        Ok(false)
+    }
 }

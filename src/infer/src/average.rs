@@ -12,6 +12,16 @@ pub(crate) struct NoProbability {
     pub(crate) value: f64,
 }
 
+/// Whether what a graph emits is averaged as it is.
+pub(crate) fn is_plain(emitted: OutputKind, average: Average) -> bool {
+    let (probability, logit) = (Average::Probability, Average::Logit);
+    match emitted {
+        OutputKind::Logit | OutputKind::ClassLogits => average != probability,
+        OutputKind::Probability | OutputKind::ClassProbabilities => average != logit,
+        _ => true,
+    }
+}
+
 /// Turns emitted values, row-major of shape `(n_rows, width)` and finite, into what is averaged.
 ///
 /// Errors where `average: logit` meets a value outside [0, 1].
@@ -21,6 +31,9 @@ pub(crate) fn enter(
     emitted: OutputKind,
     average: Average,
 ) -> Result<(), NoProbability> {
+    if is_plain(emitted, average) {
+        return Ok(());
+    }
     match (average, emitted) {
         (Average::Probability, OutputKind::Logit) => num::sigmoid_all(values),
         (Average::Probability, OutputKind::ClassLogits) => values.chunks_exact_mut(width).for_each(softmax),

@@ -4,9 +4,9 @@
 //! any number of them multiplies the same matrices.
 
 use crate::{
-    batch::{Feed, Feeds, Rows},
     engine::Place,
     events::BoundEvents,
+    feed::{Feed, Feeds, Rows},
     plan::{Graph, StagePlan},
     request::Split,
 };
@@ -23,6 +23,8 @@ const CPU_TOKENS: usize = 512;
 const DEVICE_TOKENS: usize = 1 << 16;
 /// Values that a worker may hold before they are added up, 32 MiB of f64.
 const ITEM_VALUES: usize = 1 << 22;
+/// As many as stay in a core's cache until they are added up, which a worker that is alone does at once.
+const ALONE_VALUES: usize = 1 << 16;
 
 /// The rows of a graph and the batches they are cut into, as (position in `rows`, range of rows).
 pub(crate) struct Cut {
@@ -126,8 +128,8 @@ fn by_tokens(
 /// hold.
 pub(crate) fn items(cuts: &[Cut], workers: usize, width: usize) -> Vec<Item> {
     let pieces = if workers == 1 { 1 } else { (2 * workers).div_ceil(cuts.len().max(1)) };
-    // Alone, a worker adds up as it goes and keeps its session whatever the item.
-    let most_rows = if workers == 1 { ITEM_VALUES / 4 } else { ITEM_VALUES } / width.max(1);
+    // Alone, a worker keeps its session whatever the item.
+    let most_rows = if workers == 1 { ALONE_VALUES } else { ITEM_VALUES } / width.max(1);
     let mut items = Vec::new();
     for (graph, cut) in cuts.iter().enumerate() {
         let n = cut.batches.len();
@@ -167,7 +169,7 @@ mod tests {
         assert_eq!(items(&cuts, 1, 1), [item(0, 0..4), item(1, 0..4)]);
         assert_eq!(items(&cuts, 2, 1), [item(0, 0..2), item(0, 2..4), item(1, 0..2), item(1, 2..4)]);
         // Twenty rows of so many outputs are the most.
-        assert_eq!(items(&cuts[..1], 1, ITEM_VALUES / 80), [item(0, 0..2), item(0, 2..4)]);
+        assert_eq!(items(&cuts[..1], 1, ALONE_VALUES / 20), [item(0, 0..2), item(0, 2..4)]);
         assert_eq!(items(&cuts[..1], 1, ITEM_VALUES).len(), 4, "one batch at least");
         assert!(items(&[cut_of(&[])], 4, 1).is_empty());
     }

@@ -2,7 +2,7 @@
 
 use crate::{request::Split, runtime::RuntimeError, scan::ScanError};
 use blend_core::{Fingerprint, rows::AlignError};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Whose turn it is, which is also the exit code of the door.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -231,6 +231,15 @@ pub enum InferError {
     #[error("{path} could not be written")]
     Partial {
         /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// There is no room for what a run keeps in files.
+    #[error("no file for intermediate values could be made in {path}")]
+    Scratch {
+        /// The folder.
         path: PathBuf,
         /// Why.
         #[source]
@@ -468,7 +477,11 @@ impl InferError {
             | Self::OutputShape { .. }
             | Self::NotFinite { .. }
             | Self::NoProbability { .. } => Kind::Data,
-            Self::MissingGraph { .. } | Self::Io { .. } | Self::Changed { .. } | Self::Partial { .. } => Kind::Machine,
+            Self::MissingGraph { .. }
+            | Self::Io { .. }
+            | Self::Changed { .. }
+            | Self::Partial { .. }
+            | Self::Scratch { .. } => Kind::Machine,
             Self::Remote { exit, .. } => Kind::of_exit(*exit),
             Self::Lost { .. } => Kind::Temporary,
             Self::Scan { source, .. } => source.kind(),
@@ -477,6 +490,10 @@ impl InferError {
             Self::Interrupted => Kind::Interrupted,
             Self::Bug(_) => Kind::Bug,
         }
+    }
+
+    pub(crate) fn scratch(folder: Option<&Path>, source: std::io::Error) -> Self {
+        Self::Scratch { path: folder.unwrap_or_else(|| Path::new(".")).to_owned(), source }
     }
 
     /// Whether ONNX Runtime would help: the embedded engine met something it cannot run.

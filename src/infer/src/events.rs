@@ -16,7 +16,7 @@ use crate::{
     error::InferError,
     request::{EventTables, Split},
 };
-use blend_core::{RowIndex, TableSource, manifest::EventsSpec, source::Column};
+use blend_core::{RowIndex, TableSource, manifest::EventsSpec, source::ColumnView};
 use choice::Choice;
 use index::{Index, Run};
 use sensors::Sensors;
@@ -32,13 +32,49 @@ pub(crate) struct BoundEvents<'a> {
     runs: Vec<Run>,
 }
 
-/// The pulses of one event, those that are kept, in order of time.
+/// The pulses of one event as they are read.
 #[derive(Debug, Default)]
-pub(crate) struct Pulses {
-    sensor: Vec<u32>,
+struct Pulses {
+    sensor: Vec<i64>,
     time: Vec<f64>,
     charge: Vec<f64>,
     auxiliary: Vec<bool>,
+}
+
+impl Pulses {
+    fn clear(&mut self) {
+        self.sensor.clear();
+        self.time.clear();
+        self.charge.clear();
+        self.auxiliary.clear();
+    }
+
+    /// Puts a piece of the columns sensor, time, charge and auxiliary behind; `None` where one is of another type.
+    fn extend(&mut self, views: &[ColumnView<'_>]) -> Option<()> {
+        let &[ColumnView::I64(sensor), time, charge, auxiliary] = views else { return None };
+        self.sensor.extend_from_slice(sensor);
+        extend(&mut self.time, time)?;
+        extend(&mut self.charge, charge)?;
+        match auxiliary {
+            ColumnView::Bool(flags) => self.auxiliary.extend_from_slice(flags),
+            ColumnView::I64(flags) => self.auxiliary.extend(flags.iter().map(|&flag| flag != 0)),
+            ColumnView::F32(flags) => self.auxiliary.extend(flags.iter().map(|&flag| flag != 0.0)),
+            ColumnView::F64(flags) => self.auxiliary.extend(flags.iter().map(|&flag| flag != 0.0)),
+            ColumnView::Text(_) => return None,
+        }
+        Some(())
+    }
+}
+
+fn extend(values: &mut Vec<f64>, view: ColumnView<'_>) -> Option<()> {
+    match view {
+        ColumnView::F32(v) => values.extend(v.iter().map(|&x| f64::from(x))),
+        ColumnView::F64(v) => values.extend_from_slice(v),
+        ColumnView::I64(v) => values.extend(v.iter().map(|&x| x as f64)),
+        ColumnView::Bool(v) => values.extend(v.iter().map(|&x| f64::from(u8::from(x)))),
+        ColumnView::Text(_) => return None,
+    }
+    Some(())
 }
 
 /// The pulses of one split, before it is known which events are wanted.
@@ -105,63 +141,65 @@ impl BoundEvents<'_> {
 
     /// Reads the events at `rows` of the split.
     pub(crate) fn batch<'s>(&'s self, rows: &[u32], ids: &RowIndex) -> Result<EventBatch<'s>, InferError> {
-        let mut events = Vec::with_capacity(rows.len());
+        let mut batch = EventBatch::new(&self.sensors);
+        let mut pulses = Pulses::default();
         for &row in rows {
-            events.push(self.event(row, ids)?);
+            self.read(row, ids, &mut pulses)?;
+            self.check(row, ids, &pulses)?;
+            let id = ids.as_ints().map_or(i64::from(row), |ids| ids[row as usize]);
+            batch.begin(id, i64::from(self.runs[row as usize].n));
+            let in_order = pulses.time.is_sorted();
+            if in_order && pulses.time.len() <= self.spec.max_pulses {
+                (0..pulses.time.len()).for_each(|at| batch.push(&pulses, at));
+            } else {
+                let choice = Choice { seed: self.spec.seed, compatibility: self.spec.compatibility };
+                let id = ids.id(row as usize);
+                let kept = choice.keep(&id, &pulses.auxiliary, &pulses.time, self.spec.max_pulses);
+                kept.into_iter().for_each(|at| batch.push(&pulses, at as usize));
+            }
         }
-        let n_before = rows.iter().map(|&row| i64::from(self.runs[row as usize].n)).collect();
-        let idx = rows.iter().map(|&row| ids.as_ints().map_or(i64::from(row), |ids| ids[row as usize])).collect();
-        Ok(EventBatch::new(&self.sensors, events, n_before, idx))
+        batch.finish();
+        Ok(batch)
     }
 
-    fn event(&self, row: u32, ids: &RowIndex) -> Result<Pulses, InferError> {
+    fn read(&self, row: u32, ids: &RowIndex, pulses: &mut Pulses) -> Result<(), InferError> {
         let run = self.runs[row as usize];
         let file = &self.files[run.file as usize];
         let (start, n) = (run.start as usize, run.n as usize);
+        pulses.clear();
+        let mut fits = true;
+        let read = file.source.visit(start..start + n, &file.columns, &mut |_, views| {
+            fits = fits && pulses.extend(views).is_some();
+        });
+        read.map_err(|error| InferError::Read {
+            model: self.model.to_owned(),
+            table: self.name.to_owned(),
+            reason: error.0,
+        })?;
+        let all = [pulses.sensor.len(), pulses.time.len(), pulses.charge.len(), pulses.auxiliary.len()];
+        if fits && all == [n; 4] {
+            return Ok(());
+        }
+        Err(InferError::Bug(format!("the pulses of event {} came otherwise than they were said", ids.id(row as usize))))
+    }
+
+    fn check(&self, row: u32, ids: &RowIndex, pulses: &Pulses) -> Result<(), InferError> {
         let refuse = |reason: String| InferError::Pulse {
             model: self.model.to_owned(),
             event: ids.id(row as usize).into_owned(),
             reason,
         };
-        let columns = file.source.read(start..start + n, &file.columns).map_err(|error| InferError::Read {
-            model: self.model.to_owned(),
-            table: self.name.to_owned(),
-            reason: error.0,
-        })?;
-        let [Column::I64(sensor), time, charge, auxiliary] = &columns[..] else {
-            return Err(InferError::Bug("pulses came in other types than they said".to_owned()));
-        };
-        let numbers = |column: &Column| column.to_f64().unwrap_or_default();
-        let (time, charge) = (numbers(time), numbers(charge));
-        let auxiliary: Vec<bool> = match auxiliary {
-            Column::Bool(flags) => flags.clone(),
-            other => numbers(other).into_iter().map(|flag| flag != 0.0).collect(),
-        };
-        if let Some(&unknown) = sensor.iter().find(|id| !self.sensors.has(**id)) {
+        if let Some(&unknown) = pulses.sensor.iter().find(|id| !self.sensors.has(**id)) {
             return Err(refuse(format!("sensor {unknown} is not in the geometry")));
         }
-        if let Some(bad) = time.iter().find(|time| !time.is_finite()) {
+        if let Some(bad) = pulses.time.iter().find(|time| !time.is_finite()) {
             return Err(refuse(format!("a time is {bad}")));
         }
         // Its logarithm is what the graphs want.
-        if let Some(bad) = charge.iter().find(|charge| !(charge.is_finite() && **charge > 0.0)) {
+        if let Some(bad) = pulses.charge.iter().find(|charge| !(charge.is_finite() && **charge > 0.0)) {
             return Err(refuse(format!("a charge is {bad}, which has no logarithm")));
         }
-        let keep = Choice { seed: self.spec.seed, compatibility: self.spec.compatibility }.keep(
-            &ids.id(row as usize),
-            &auxiliary,
-            &time,
-            self.spec.max_pulses,
-        );
-        let mut pulses = Pulses::default();
-        for at in keep {
-            let at = at as usize;
-            pulses.sensor.push(sensor[at] as u32);
-            pulses.time.push(time[at]);
-            pulses.charge.push(charge[at]);
-            pulses.auxiliary.push(auxiliary[at]);
-        }
-        Ok(pulses)
+        Ok(())
     }
 }
 

@@ -10,11 +10,13 @@
 
 mod average;
 mod batch;
+mod buffer;
 mod cut;
 pub mod doctor;
 mod engine;
 pub mod error;
 mod events;
+mod feed;
 pub mod install;
 mod partial;
 pub mod pipeline;
@@ -30,7 +32,7 @@ pub use doctor::doctor;
 pub use error::{InferError, Kind};
 pub use pipeline::{Estimate, StageEstimate, estimate, predict, serve};
 pub use request::{
-    EventTables, Executor, FoldMaps, GraphFile, GraphTime, Partial, Prediction, Progress, PulseTables, Remote, Request,
-    RunReport, Shard, ShardError, Split, Splits, Tables, Values,
+    EventTables, Executor, FoldMaps, GraphFile, GraphTime, Pace, Partial, Prediction, Progress, PulseTables, Remote,
+    Request, RunReport, Shard, ShardError, Split, Splits, Tables, Values,
 };
-pub use runtime::{Device, EngineChoice, RanOn, Runtime, RuntimeError, Search};
+pub use runtime::{Device, EngineChoice, Gpus, RanOn, Runtime, RuntimeError, Search};

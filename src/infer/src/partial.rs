@@ -4,11 +4,12 @@
 //! the bytes of a run that was never interrupted. A file is taken up where it is whole and of the same graphs, rows,
 //! batches, engine and inputs; anything else is ignored and replaced.
 
-use crate::{batch::StageRows, error::InferError, request::Partial, sums::Sums};
+use crate::{batch::StageRows, buffer::Buffer, error::InferError, request::Partial, sums::Sums};
 use blend_core::{Fingerprint, fingerprint::Fingerprinter};
+use bytemuck::Pod;
 use std::{
     fs::{self, File},
-    io::{self, BufWriter, Read, Write},
+    io::{self, BufRead, BufReader, BufWriter, Read, Seek, Write},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -18,7 +19,7 @@ const MAGIC: &[u8; 16] = b"blend partial 1\n";
 const SHARE: u32 = 20;
 
 /// How far a run is.
-#[derive(Debug, Default, Clone, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 pub(crate) struct State {
     /// Finished stages, training and test rows of each.
     pub(crate) done: Vec<[Option<StageRows>; 2]>,
@@ -37,8 +38,8 @@ pub(crate) struct Keeper<'a> {
 
 impl<'a> Keeper<'a> {
     /// Takes up what an earlier run left, where there is something of the same `key`.
-    pub(crate) fn open(partial: Option<&'a Partial>, key: Fingerprint) -> (Self, State) {
-        let state = partial.and_then(|partial| read(&partial.path, key).ok().flatten()).unwrap_or_default();
+    pub(crate) fn open(partial: Option<&'a Partial>, key: Fingerprint, scratch: Option<&Path>) -> (Self, State) {
+        let state = partial.and_then(|partial| read(&partial.path, key, scratch).ok().flatten()).unwrap_or_default();
         (Self { partial, key, last: (Instant::now(), Duration::ZERO) }, state)
     }
 
@@ -149,53 +150,80 @@ impl Out {
     }
 }
 
-/// The state in the file at `path`; `None` where it is of another run, or damaged.
-pub(crate) fn read(path: &Path, key: Fingerprint) -> io::Result<Option<State>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.read_to_end(&mut bytes)?;
-    let Some((content, end)) = bytes.split_last_chunk::<32>() else { return Ok(None) };
-    let mut hash = hasher();
-    hash.raw(content);
-    if hash.finish().as_bytes() != end {
+/// The state in the file at `path`; `None` where it is of another run, or damaged. Large arrays go to files in `scratch`.
+pub(crate) fn read(path: &Path, key: Fingerprint, scratch: Option<&Path>) -> io::Result<Option<State>> {
+    let file = File::open(path)?;
+    let Some(length) = file.metadata()?.len().checked_sub(32) else { return Ok(None) };
+    // Before any of it is believed, all of it is looked at.
+    let mut reader = BufReader::with_capacity(1 << 16, file);
+    let (mut hash, mut left) = (hasher(), length);
+    while left > 0 {
+        let bytes = reader.fill_buf()?;
+        let n = bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        if n == 0 {
+            return Ok(None);
+        }
+        hash.raw(&bytes[..n]);
+        reader.consume(n);
+        left -= n as u64;
+    }
+    let mut end = [0; 32];
+    reader.read_exact(&mut end)?;
+    if *hash.finish().as_bytes() != end {
         return Ok(None);
     }
-    Ok(parse(&mut In(content), key))
+    reader.rewind()?;
+    parse(&mut In { from: reader, left: length }, key, scratch)
 }
 
-struct In<'a>(&'a [u8]);
+struct In {
+    from: BufReader<File>,
+    /// Bytes that are left.
+    left: u64,
+}
 
-impl<'a> In<'a> {
-    fn bytes(&mut self, n: usize) -> Option<&'a [u8]> {
-        let (head, rest) = self.0.split_at_checked(n)?;
-        self.0 = rest;
-        Some(head)
+impl In {
+    fn bytes<const N: usize>(&mut self) -> io::Result<[u8; N]> {
+        self.left = self.left.checked_sub(N as u64).ok_or(io::ErrorKind::UnexpectedEof)?;
+        let mut bytes = [0; N];
+        self.from.read_exact(&mut bytes)?;
+        Ok(bytes)
     }
 
-    fn count(&mut self) -> Option<usize> {
-        usize::try_from(u64::from_le_bytes(self.bytes(8)?.try_into().ok()?)).ok()
+    fn count(&mut self) -> io::Result<usize> {
+        usize::try_from(u64::from_le_bytes(self.bytes()?)).map_err(io::Error::other)
     }
 
-    fn each<T, const N: usize>(&mut self, n: usize, of: impl Fn([u8; N]) -> T) -> Option<Vec<T>> {
-        let (chunks, _) = self.bytes(n.checked_mul(N)?)?.as_chunks::<N>();
-        Some(chunks.iter().map(|chunk| of(*chunk)).collect())
+    fn each<T: Pod, const N: usize>(
+        &mut self,
+        n: Option<usize>,
+        scratch: Option<&Path>,
+        of: impl Fn([u8; N]) -> T,
+    ) -> io::Result<Buffer<T>> {
+        let n = n.filter(|n| (*n as u64).checked_mul(N as u64).is_some_and(|bytes| bytes <= self.left));
+        let mut values = Buffer::zeros(n.ok_or(io::ErrorKind::UnexpectedEof)?, scratch)?;
+        for value in values.iter_mut() {
+            *value = of(self.bytes()?);
+        }
+        Ok(values)
     }
 }
 
-fn parse(from: &mut In<'_>, key: Fingerprint) -> Option<State> {
-    if from.bytes(MAGIC.len())? != MAGIC || from.bytes(32)? != key.as_bytes() {
-        return None;
+fn parse(from: &mut In, key: Fingerprint, scratch: Option<&Path>) -> io::Result<Option<State>> {
+    if from.bytes::<16>()? != *MAGIC || from.bytes::<32>()? != *key.as_bytes() {
+        return Ok(None);
     }
     let mut state = State::default();
     for _ in 0..from.count()? {
         let mut rows = || {
             let width = from.count()?;
             if width == usize::MAX {
-                return Some(None);
+                return Ok::<_, io::Error>(None);
             }
             let n = from.count()?;
-            let values = from.each(n.checked_mul(width)?, f32::from_le_bytes)?;
-            let predicted = from.each(n, |[flag]: [u8; 1]| flag != 0)?;
-            Some(Some(StageRows { width, values, predicted }))
+            let values = from.each(n.checked_mul(width), scratch, f32::from_le_bytes)?;
+            let predicted = from.each(Some(n), None, |[flag]: [u8; 1]| flag)?.iter().map(|flag| *flag != 0).collect();
+            Ok(Some(StageRows { width, values, predicted }))
         };
         state.done.push([rows()?, rows()?]);
     }
@@ -204,10 +232,10 @@ fn parse(from: &mut In<'_>, key: Fingerprint) -> Option<State> {
         let width = from.count()?;
         let n = from.count()?;
         sums.width = (width != usize::MAX).then_some(width);
-        sums.values = from.each(n.checked_mul(sums.width.unwrap_or(0))?, f64::from_le_bytes)?;
-        sums.counts = from.each(n, u32::from_le_bytes)?;
+        sums.values = from.each(n.checked_mul(sums.width.unwrap_or(0)), scratch, f64::from_le_bytes)?;
+        sums.counts = from.each(Some(n), scratch, u32::from_le_bytes)?;
     }
-    from.0.is_empty().then_some(state)
+    Ok((from.left == 0).then_some(state))
 }
 
 #[cfg(test)]
@@ -219,18 +247,21 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(".partial");
         let key = Fingerprint::of(b"this run");
-        let rows = StageRows { width: 2, values: vec![0.5, -1.0, 2.0, 3.5], predicted: vec![true, true] };
+        let rows = StageRows { width: 2, values: vec![0.5, -1.0, 2.0, 3.5].into(), predicted: vec![true, true] };
         let state = State {
             done: vec![[Some(rows), None]],
             graphs: 3,
-            sums: [Sums { width: Some(1), values: vec![0.1, f64::MIN_POSITIVE], counts: vec![3, 0] }, Sums::default()],
+            sums: [
+                Sums { width: Some(1), values: vec![0.1, f64::MIN_POSITIVE, 1.0].into(), counts: vec![3, 0, 1].into() },
+                Sums::default(),
+            ],
         };
         let partial = Partial { path: path.clone(), inputs: key, every: Duration::ZERO };
-        let (mut keeper, empty) = Keeper::open(Some(&partial), key);
+        let (mut keeper, empty) = Keeper::open(Some(&partial), key, None);
         assert_eq!(empty, State::default());
         keeper.keep(&state.done, state.graphs, [&state.sums[0], &state.sums[1]], false).unwrap();
-        assert_eq!(Keeper::open(Some(&partial), key).1, state);
-        assert_eq!(Keeper::open(Some(&partial), Fingerprint::of(b"another")).1, State::default());
+        assert_eq!(Keeper::open(Some(&partial), key, None).1, state);
+        assert_eq!(Keeper::open(Some(&partial), Fingerprint::of(b"another"), None).1, State::default());
         // Any damage is seen.
         let whole = fs::read(&path).unwrap();
         for (at, cut) in [(0, None), (whole.len() / 2, None), (0, Some(whole.len() - 1)), (0, Some(3))] {
@@ -238,7 +269,7 @@ mod tests {
             bytes[at] ^= u8::from(cut.is_none());
             bytes.truncate(cut.unwrap_or(whole.len()));
             fs::write(&path, bytes).unwrap();
-            assert_eq!(Keeper::open(Some(&partial), key).1, State::default());
+            assert_eq!(Keeper::open(Some(&partial), key, None).1, State::default());
         }
         keeper.forget();
         assert!(!path.exists());

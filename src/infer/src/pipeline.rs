@@ -4,6 +4,7 @@
 //! Sums are f64 and run over graphs in one order (seeds outer, folds inner), so the number of threads changes nothing.
 
 mod estimate;
+mod pace;
 mod setup;
 mod shards;
 mod stage;
@@ -12,22 +13,21 @@ pub use estimate::{Estimate, StageEstimate, estimate};
 pub use shards::serve;
 
 use crate::{
-    batch::StageRows,
     error::InferError,
     events::OpenEvents,
     partial::{Keeper, State},
     plan::{self, StagePlan},
     request::{GraphFile, Prediction, Request, RunReport, Split, SplitRows, Values},
     runtime::Runtime,
+    sums::{Blocks, Sums},
     table::BoundTable,
 };
 use blend_core::{
-    Folds,
+    BlockSource, Folds,
     manifest::{InputSpec, Precision},
-    source::OwnedBlocks,
 };
 use setup::Setup;
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 /// Runs a model.
 ///
@@ -37,21 +37,40 @@ pub fn predict(runtime: &Runtime, request: &Request<'_>) -> Result<Prediction, I
     prepared(runtime, request, |setup| {
         let manifest = request.manifest;
         let key = setup.key();
-        let (mut keeper, state) = Keeper::open(request.partial.as_ref(), key);
+        let (mut keeper, state) = Keeper::open(request.partial.as_ref(), key, request.scratch);
         setup.skip(stage::rows_of(setup, &state));
         let resumed =
             setup.plans[..state.done.len()].iter().map(|plan| plan.graphs.len()).sum::<usize>() + state.graphs;
         let State { mut done, mut graphs, mut sums } = state;
-        let mut times = Vec::new();
+        let (mut times, mut filed) = (Vec::new(), 0);
+        let (mut paces, mut workers) = (Vec::new(), 0);
+        let mut stored = [None, None];
         for at in done.len()..setup.plans.len() {
-            let (output, more) = {
-                let job = stage::Job::new(setup, at, &done)?;
-                job.run(&mut keeper, &done, std::mem::take(&mut graphs), std::mem::take(&mut sums))?
-            };
-            times.extend(more);
+            let is_last = at + 1 == setup.plans.len();
+            let mut output = [None, None];
+            {
+                let mut job = stage::Job::new(setup, at, &done)?;
+                let cuts = job.cuts();
+                paces.extend(job.measure(&cuts)?);
+                workers = workers.max(job.workers());
+                let (graphs, sums) = (std::mem::take(&mut graphs), std::mem::take(&mut sums));
+                let (both, more) = job.run(&cuts, &mut keeper, &done, graphs, sums)?;
+                times.extend(more);
+                let summed = both.iter().map(Sums::filed).sum::<u64>();
+                for ((sums, split), at) in both.into_iter().zip([Split::Oof, Split::Test]).zip(0..) {
+                    let Some(owner) = job.owner_of_sums(split) else { continue };
+                    if is_last {
+                        stored[at] = Some(sums.stored(owner)?);
+                    } else {
+                        output[at] = Some(sums.average(owner)?);
+                    }
+                }
+                let made = output.iter().flatten().map(|rows| rows.values.filed()).sum::<u64>();
+                filed = summed.max(filed) + made + stored.iter().flatten().map(Blocks::filed).sum::<u64>();
+            }
             done.push(output);
             // Other processes read finished stages from there.
-            if at + 1 < setup.plans.len() {
+            if !is_last {
                 keeper.keep(&done, 0, [&sums[0], &sums[1]], request.executor.is_some())?;
             }
         }
@@ -59,10 +78,10 @@ pub fn predict(runtime: &Runtime, request: &Request<'_>) -> Result<Prediction, I
         if given != manifest.precision {
             setup.note(format!("the manifest says {:?}, the graphs take {given:?}", manifest.precision).to_lowercase());
         }
-        let [train, test] = done.pop().ok_or_else(|| InferError::Bug("no stage ran".to_owned()))?;
-        let n_outputs = train.as_ref().or(test.as_ref()).map_or(0, |rows| rows.width);
-        let values = |rows: Option<StageRows>, split: Option<&SplitRows<'_>>| {
-            Some(Values { columns: columns(&rows?), rows: split?.rows.clone() })
+        let n_outputs = stored.iter().flatten().next().map_or(0, BlockSource::n_outputs);
+        let [train, test] = stored;
+        let values = |blocks: Option<Blocks>, split: Option<&SplitRows<'_>>| {
+            Some(Values { columns: Arc::new(blocks?), rows: split?.rows.clone() })
         };
         keeper.forget();
         Ok(Prediction {
@@ -77,6 +96,9 @@ pub fn predict(runtime: &Runtime, request: &Request<'_>) -> Result<Prediction, I
                 device: setup.device(),
                 precision: given,
                 rows: times.iter().map(|time| time.rows).sum(),
+                workers,
+                paces,
+                filed_bytes: filed,
                 resumed,
                 graphs: times,
                 notes: once(setup.notes()),
@@ -177,18 +199,6 @@ fn bind<'a>(
         events.insert(table, bound);
     }
     Ok(SplitRows { split, rows, tables, events })
-}
-
-/// Row-major values to columns, some rows at a time so that they are still in the cache for the next column.
-fn columns(rows: &StageRows) -> OwnedBlocks {
-    let width = rows.width.max(1);
-    let mut columns = vec![Vec::with_capacity(rows.values.len() / width); rows.width];
-    for block in rows.values.chunks(256 * width) {
-        for (output, column) in columns.iter_mut().enumerate() {
-            column.extend(block.iter().skip(output).step_by(width));
-        }
-    }
-    OwnedBlocks::F32(columns)
 }
 
 fn files(plans: &[StagePlan<'_>]) -> Vec<GraphFile> {

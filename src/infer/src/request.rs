@@ -7,11 +7,17 @@ use crate::{
     table::BoundTable,
 };
 use blend_core::{
-    Fingerprint, Folds, RowIndex, TableSource,
+    BlockSource, Fingerprint, Folds, RowIndex, TableSource,
     manifest::{Manifest, Precision},
-    source::OwnedBlocks,
 };
-use std::{collections::BTreeMap, fmt, ops::Range, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 /// The rows that a prediction is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -131,14 +137,19 @@ pub struct Request<'a> {
     pub splits: Splits,
     /// Rows per run of a graph, instead of the manifest's.
     pub batch_size: Option<usize>,
-    /// Threads, at least 1.
+    /// Threads of a processor, at least 1.
     pub threads: usize,
+    /// How long a run has to take on one thread, about, for a measurement to decide how many of [`Self::threads`] are
+    /// taken; all are where absent.
+    pub measure_threads: Option<Duration>,
     /// Where to run.
     pub device: Device,
     /// How large a graph may be.
     pub limits: Limits,
     /// Where an interrupted run leaves what it has, and finds it again.
     pub partial: Option<Partial>,
+    /// A folder for what is too large for memory; memory takes it all where absent.
+    pub scratch: Option<&'a Path>,
     /// Where graphs run, if not in this process.
     pub executor: Option<&'a dyn Executor>,
     /// Told after every batch, from any thread.
@@ -163,9 +174,11 @@ impl<'a> Request<'a> {
             splits: Splits { oof: true, test: true },
             batch_size: None,
             threads: 1,
+            measure_threads: None,
             device: Device::Auto,
             limits: Limits::default(),
             partial: None,
+            scratch: None,
             executor: None,
             progress: &|_| {},
             cancelled: &|| false,
@@ -215,8 +228,9 @@ pub enum ShardError {
 pub trait Executor: Sync {
     /// How many at a time, at least 1.
     fn workers(&self) -> usize;
-    /// Starts one. Its first answer may take as long as opening the tables does.
-    fn start(&self) -> Result<Box<dyn Remote>, ShardError>;
+    /// Starts one for worker number `worker`, below [`Self::workers`]. Its first answer may take as long as opening the
+    /// tables does.
+    fn start(&self, worker: usize) -> Result<Box<dyn Remote>, ShardError>;
 }
 
 /// One process.
@@ -226,12 +240,18 @@ pub trait Remote {
 }
 
 /// Values of a split, shape `(n_rows, n_outputs)`.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Values {
     /// The rows, in order.
     pub rows: RowIndex,
     /// Columns of f32. Rows of label -1 are NaN in every column.
-    pub columns: OwnedBlocks,
+    pub columns: Arc<dyn BlockSource>,
+}
+
+impl fmt::Debug for Values {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Values").field("rows", &self.rows).finish_non_exhaustive()
+    }
 }
 
 /// A graph file that ran (or the external data of one).
@@ -245,7 +265,7 @@ pub struct GraphFile {
     pub fingerprint: Fingerprint,
 }
 
-/// How long a graph took, its loads included, summed over threads.
+/// How long a graph took, summed over threads.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GraphTime {
     /// The stage.
@@ -254,8 +274,23 @@ pub struct GraphTime {
     pub graph: String,
     /// Rows that it ran.
     pub rows: u64,
-    /// Seconds.
+    /// Seconds from its first load to its last output; of other processes all that is known.
     pub seconds: f64,
+    /// Seconds of loading, among [`Self::seconds`].
+    pub load_seconds: f64,
+    /// Seconds of reading and feature building, of threads of their own.
+    pub build_seconds: f64,
+    /// Seconds of the sessions' runs alone, among [`Self::seconds`].
+    pub run_seconds: f64,
+}
+
+/// A number of threads, and what it does.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pace {
+    /// Threads.
+    pub workers: usize,
+    /// Rows per second of all together.
+    pub rows_per_second: f64,
 }
 
 /// What really happened.
@@ -273,6 +308,12 @@ pub struct RunReport {
     pub precision: Precision,
     /// Rows over all graphs of all stages.
     pub rows: u64,
+    /// Graphs that ran at a time: threads of a processor, devices, or processes.
+    pub workers: usize,
+    /// What was measured to decide that; nothing where the number was given, or the work too small.
+    pub paces: Vec<Pace>,
+    /// Bytes that lay in files without a name at most, of sums and results.
+    pub filed_bytes: u64,
     /// Graphs whose results were taken up from an interrupted run.
     pub resumed: usize,
     /// Per graph, in the order of the sums.

@@ -29,6 +29,47 @@ pub enum EngineChoice {
     Rten,
 }
 
+/// CUDA devices by number, or all that there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Gpus(u64);
+
+impl Gpus {
+    /// All that there are.
+    pub const ALL: Self = Self(0);
+    /// One more than the highest number.
+    pub const END: u32 = 64;
+
+    /// The devices `numbers`, at least one; `None` where one is not below [`Self::END`].
+    #[must_use]
+    pub fn of(numbers: &[u32]) -> Option<Self> {
+        let add = |set: u64, &number: &u32| (number < Self::END).then(|| set | 1 << number);
+        numbers.iter().try_fold(0, add).filter(|set| *set != 0).map(Self)
+    }
+
+    /// Their numbers in ascending order; none where all are meant.
+    #[must_use]
+    pub fn numbers(self) -> Vec<u32> {
+        (0..Self::END).filter(|number| self.0 >> number & 1 == 1).collect()
+    }
+}
+
+impl FromStr for Gpus {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let numbers: Result<Vec<u32>, _> = text.split(',').map(str::parse).collect();
+        numbers.ok().and_then(|numbers| Self::of(&numbers)).ok_or(())
+    }
+}
+
+impl fmt::Display for Gpus {
+    /// `cuda`, `cuda:1`, `cuda:0,1`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let numbers: Vec<String> = self.numbers().iter().map(u32::to_string).collect();
+        f.write_str("cuda")?;
+        if numbers.is_empty() { Ok(()) } else { write!(f, ":{}", numbers.join(",")) }
+    }
+}
+
 /// `--device`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Device {
@@ -37,8 +78,8 @@ pub enum Device {
     Auto,
     /// The CPU.
     Cpu,
-    /// A CUDA device by number; an error where it cannot be had or a node would run on the CPU.
-    Cuda(u32),
+    /// CUDA devices; an error where one cannot be had or a node would run on the CPU.
+    Cuda(Gpus),
 }
 
 impl FromStr for Device {
@@ -47,10 +88,11 @@ impl FromStr for Device {
         match text {
             "auto" => Ok(Self::Auto),
             "cpu" => Ok(Self::Cpu),
-            "cuda" => Ok(Self::Cuda(0)),
+            "cuda" => Ok(Self::Cuda(Gpus::ALL)),
             _ => {
-                let index = text.strip_prefix("cuda:").and_then(|index| index.parse().ok());
-                index.map(Self::Cuda).ok_or_else(|| format!("`{text}` is no device: auto, cpu, cuda or cuda:N"))
+                let gpus = text.strip_prefix("cuda:").and_then(|numbers| numbers.parse().ok());
+                gpus.map(Self::Cuda)
+                    .ok_or_else(|| format!("`{text}` is no device: auto, cpu, cuda, cuda:N or cuda:N,M"))
             }
         }
     }
@@ -61,7 +103,7 @@ impl fmt::Display for Device {
         match self {
             Self::Auto => f.write_str("auto"),
             Self::Cpu => f.write_str("cpu"),
-            Self::Cuda(index) => write!(f, "cuda:{index}"),
+            Self::Cuda(gpus) => write!(f, "{gpus}"),
         }
     }
 }
@@ -71,18 +113,18 @@ impl fmt::Display for Device {
 pub enum RanOn {
     /// The CPU.
     Cpu,
-    /// A CUDA device.
-    Cuda(u32),
-    /// Some graphs on a CUDA device, some on the CPU (`auto` only).
-    Mixed(u32),
+    /// CUDA devices.
+    Cuda(Gpus),
+    /// Some graphs on CUDA devices, some on the CPU (`auto` only).
+    Mixed(Gpus),
 }
 
 impl fmt::Display for RanOn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cpu => f.write_str("cpu"),
-            Self::Cuda(index) => write!(f, "cuda:{index}"),
-            Self::Mixed(index) => write!(f, "cuda:{index}+cpu"),
+            Self::Cuda(gpus) => write!(f, "{gpus}"),
+            Self::Mixed(gpus) => write!(f, "{gpus}+cpu"),
         }
     }
 }
@@ -220,8 +262,32 @@ pub struct Runtime {
 /// Where a run goes, and what to say about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Placed {
-    pub(crate) place: Place,
+    /// The CPU alone, or one or more devices.
+    pub(crate) places: Vec<Place>,
     pub(crate) note: Option<String>,
+}
+
+impl Placed {
+    fn cpu(note: Option<String>) -> Self {
+        Self { places: vec![Place::Cpu], note }
+    }
+
+    fn cuda(indices: &[u32], strict: bool) -> Self {
+        Self { places: indices.iter().map(|&index| Place::Cuda { index, strict }).collect(), note: None }
+    }
+
+    pub(crate) fn is_cpu(&self) -> bool {
+        self.places[0] == Place::Cpu
+    }
+
+    /// The devices; all where there is none.
+    pub(crate) fn gpus(&self) -> Gpus {
+        let index = |place: &Place| match place {
+            Place::Cuda { index, .. } => Some(*index),
+            Place::Cpu => None,
+        };
+        Gpus::of(&self.places.iter().filter_map(index).collect::<Vec<_>>()).unwrap_or_default()
+    }
 }
 
 impl Runtime {
@@ -296,31 +362,81 @@ impl Runtime {
         }
     }
 
-    /// Decides where a run goes. `cuda` cannot be had -> an error; `auto` -> the CPU, with a note where the machine or
-    /// the library looked as if CUDA were meant.
+    /// Decides where a run goes. A device of `cuda` that cannot be had is an error; `auto` goes to the CPU then, with a
+    /// note where the machine or the library looked as if CUDA were meant.
     pub(crate) fn place(&self, device: Device) -> Result<Placed, RuntimeError> {
-        let refuse = |index, reason: String| RuntimeError::Device { device: format!("cuda:{index}"), reason };
+        let refuse = |index, reason| RuntimeError::Device { device: format!("cuda:{index}"), reason };
         match (device, self.ort) {
-            (Device::Cpu, _) | (Device::Auto, None) => Ok(Placed { place: Place::Cpu, note: None }),
-            (Device::Cuda(index), None) => Err(refuse(index, "the embedded engine runs on the CPU only".to_owned())),
-            (Device::Cuda(index), Some(ort)) => {
-                cuda::usable(ort, index).map_err(|reason| refuse(index, reason))?;
-                Ok(Placed { place: Place::Cuda { index, strict: true }, note: None })
+            (Device::Cpu, _) | (Device::Auto, None) => Ok(Placed::cpu(None)),
+            (Device::Cuda(gpus), _) => {
+                let numbers = match &gpus.numbers()[..] {
+                    [] => self.all_cuda().map_err(|reason| refuse(0, reason))?,
+                    numbers => {
+                        let usable = |&index: &u32| self.cuda_usable(index).map_err(|reason| refuse(index, reason));
+                        numbers.iter().try_for_each(usable)?;
+                        numbers.to_vec()
+                    }
+                };
+                Ok(Placed::cuda(&numbers, true))
             }
-            (Device::Auto, Some(ort)) => match cuda::usable(ort, 0) {
-                Ok(()) => Ok(Placed { place: Place::Cuda { index: 0, strict: false }, note: None }),
+            (Device::Auto, Some(ort)) => match self.all_cuda() {
+                Ok(numbers) => Ok(Placed::cuda(&numbers, false)),
                 Err(reason) => {
                     let meant = ort.has_cuda() || cuda::driver().is_ok();
-                    let note = meant.then(|| format!("CUDA cannot be had, the CPU runs: {reason}"));
-                    Ok(Placed { place: Place::Cpu, note })
+                    Ok(Placed::cpu(meant.then(|| format!("CUDA cannot be had, the CPU runs: {reason}"))))
                 }
             },
         }
+    }
+
+    /// Every CUDA device that runs a graph, counted up from 0; why the first does not.
+    fn all_cuda(&self) -> Result<Vec<u32>, String> {
+        self.cuda_usable(0)?;
+        Ok((0..Gpus::END).take_while(|&index| self.cuda_usable(index).is_ok()).collect())
+    }
+
+    /// The CUDA devices that a run on `device` would use; an error where one was asked for and cannot be had.
+    pub fn cuda_devices(&self, device: Device) -> Result<Vec<u32>, RuntimeError> {
+        Ok(self.place(device)?.gpus().numbers())
     }
 
     /// Whether a CUDA device can really run a graph, tried on a tiny one.
     pub fn cuda_usable(&self, index: u32) -> Result<(), String> {
         let ort = self.ort.ok_or_else(|| "the embedded engine runs on the CPU only".to_owned())?;
         cuda::usable(ort, index)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_are_written_as_they_are_read() {
+        for text in ["auto", "cpu", "cuda", "cuda:0", "cuda:3", "cuda:0,1", "cuda:1,5,63"] {
+            assert_eq!(text.parse::<Device>().map(|device| device.to_string()).as_deref(), Ok(text));
+        }
+        assert_eq!("cuda:1,0,1".parse::<Device>().map(|device| device.to_string()).as_deref(), Ok("cuda:0,1"));
+        for text in ["gpu", "cuda:", "cuda:x", "cuda:64", "cuda:0;1", "cuda:-1", "CUDA"] {
+            assert!(text.parse::<Device>().unwrap_err().contains("cuda:N,M"), "{text}");
+        }
+        assert_eq!(Gpus::of(&[2, 0]).map(Gpus::numbers), Some(vec![0, 2]));
+        assert_eq!((Gpus::of(&[]), Gpus::ALL.numbers()), (None, Vec::new()));
+        assert_eq!(RanOn::Mixed(Gpus::of(&[0, 1]).unwrap()).to_string(), "cuda:0,1+cpu");
+    }
+
+    #[test]
+    fn several_devices_are_several_places() {
+        let placed = Placed::cuda(&[0, 2], true);
+        let place = |index| Place::Cuda { index, strict: true };
+        assert_eq!(placed.places, [place(0), place(2)]);
+        assert_eq!((placed.is_cpu(), placed.gpus().numbers()), (false, vec![0, 2]));
+        assert!(Placed::cpu(None).is_cpu());
+        let runtime = Runtime { ort: None, tried: Vec::new(), note: None };
+        for device in ["cuda", "cuda:1", "cuda:0,1"] {
+            let error = runtime.place(device.parse().unwrap()).unwrap_err();
+            assert!(error.to_string().contains("embedded engine runs on the CPU only"), "{error}");
+        }
+        assert_eq!(runtime.cuda_devices(Device::Auto), Ok(Vec::new()));
     }
 }

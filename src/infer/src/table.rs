@@ -3,17 +3,21 @@
 use crate::{
     engine::{DType, Data},
     error::InferError,
+    feed::Pool,
     request::Split,
 };
 use blend_core::{
     RowIndex, TableSource,
     rows::AlignError,
-    source::{Column, ColumnType},
+    source::{ColumnType, ColumnView, SourceError},
 };
 use half::f16;
+use std::ops::Range;
 
-/// Rows that are turned from columns to rows together.
-const TILE: usize = 64;
+/// Rows and columns that are turned from columns to rows together: whole cache lines of either.
+const TILE: usize = 16;
+/// Rows whose columns are gone through one after the other, some tiles of each.
+const BAND: usize = 8 * TILE;
 
 /// A table whose rows were found for one split.
 pub(crate) struct BoundTable<'a> {
@@ -99,54 +103,65 @@ impl<'a> BoundTable<'a> {
         rows: &[u32],
         dtype: DType,
         ids: &RowIndex,
+        pool: &Pool,
     ) -> Result<Data, InferError> {
+        let n = rows.len() * columns.len();
         Ok(match dtype {
-            DType::F32 => Data::F32(self.cells(columns, rows, dtype, ids)?),
-            DType::F64 => Data::F64(self.cells(columns, rows, dtype, ids)?),
-            DType::F16 => Data::F16(self.cells(columns, rows, dtype, ids)?),
-            DType::I64 => Data::I64(self.cells(columns, rows, dtype, ids)?),
-            DType::I32 => Data::I32(self.cells(columns, rows, dtype, ids)?),
-            DType::Bool => Data::Bool(self.cells(columns, rows, dtype, ids)?),
-            DType::Text => Data::Text(self.cells(columns, rows, dtype, ids)?),
+            DType::F32 => Data::F32(self.fill(pool.take(n), columns, rows, dtype, ids)?),
+            DType::F64 => Data::F64(self.fill(vec![0.0; n], columns, rows, dtype, ids)?),
+            DType::F16 => Data::F16(self.fill(vec![f16::ZERO; n], columns, rows, dtype, ids)?),
+            DType::I64 => Data::I64(self.fill(vec![0; n], columns, rows, dtype, ids)?),
+            DType::I32 => Data::I32(self.fill(vec![0; n], columns, rows, dtype, ids)?),
+            DType::Bool => Data::Bool(self.fill(vec![false; n], columns, rows, dtype, ids)?),
+            DType::Text => Data::Text(self.fill(vec![String::new(); n], columns, rows, dtype, ids)?),
             other => return Err(InferError::Bug(format!("a table cannot be read as {other}"))),
         })
     }
 
-    fn cells<T: Cell>(
+    /// Writes every one of `cells`.
+    fn fill<T: Cell>(
         &self,
+        mut cells: Vec<T>,
         columns: &[usize],
         rows: &[u32],
         dtype: DType,
         ids: &RowIndex,
     ) -> Result<Vec<T>, InferError> {
         let width = columns.len();
-        let mut cells = vec![T::default(); rows.len() * width];
         let mut wanted: Vec<(u32, u32)> = rows.iter().zip(0..).map(|(&row, at)| (self.position(row), at)).collect();
-        wanted.sort_unstable();
+        if !wanted.is_sorted() {
+            wanted.sort_unstable();
+        }
+        let refuse = |error: SourceError| InferError::Read {
+            model: self.model.to_owned(),
+            table: self.name.to_owned(),
+            reason: error.0,
+        };
         for span in spans(&wanted) {
-            let (first, last) = (span[0].0 as usize, span[span.len() - 1].0 as usize);
-            let read = self.source.read(first..last + 1, columns).map_err(|error| InferError::Read {
-                model: self.model.to_owned(),
-                table: self.name.to_owned(),
-                reason: error.0,
-            })?;
-            if read.len() != width || read.iter().any(|column| column.len() != last + 1 - first) {
-                return Err(InferError::Bug(format!(
-                    "{} gave another number of values than asked",
-                    self.source.place()
-                )));
+            let range = span[0].0 as usize..span[span.len() - 1].0 as usize + 1;
+            if T::rows(self.source, range.clone(), columns, span, &mut cells).map_err(refuse)? {
+                continue;
             }
-            // Some rows at a time, so that what is written stays in the cache for the next column.
-            for tile in span.chunks(TILE) {
-                let is_run = tile.windows(2).all(|pair| pair[1] == (pair[0].0 + 1, pair[0].1 + 1));
-                for (column, values) in read.iter().enumerate() {
-                    fill(values, (tile, is_run), first, &mut cells, width, column).map_err(|at| InferError::Value {
-                        column: self.source.columns()[columns[column]].0.clone(),
-                        place: self.source.place(),
-                        id: ids.id(rows[at as usize] as usize).into_owned(),
-                        dtype: dtype.to_string(),
-                    })?;
+            let (mut next, mut left, mut unheld) = (range.start, span, None);
+            let mut take = |piece: Range<usize>, views: &[ColumnView<'_>]| {
+                if piece.start != next || views.len() != width || unheld.is_some() {
+                    return;
                 }
+                let (here, after) = left.split_at(left.partition_point(|(row, _)| (*row as usize) < piece.end));
+                (next, left) = (piece.end, after);
+                unheld = turn(views, here, piece.start, &mut cells).err();
+            };
+            self.source.visit(range.clone(), columns, &mut take).map_err(refuse)?;
+            if let Some(Unheld { column, at }) = unheld {
+                return Err(InferError::Value {
+                    column: self.source.columns()[columns[column]].0.clone(),
+                    place: self.source.place(),
+                    id: ids.id(rows[at as usize] as usize).into_owned(),
+                    dtype: dtype.to_string(),
+                });
+            }
+            if next != range.end {
+                return Err(InferError::Bug(format!("{} gave other rows than asked", self.source.place())));
             }
         }
         Ok(cells)
@@ -159,40 +174,103 @@ fn spans(wanted: &[(u32, u32)]) -> impl Iterator<Item = &[(u32, u32)]> {
     wanted.chunk_by(|a, b| b.0 - a.0 <= 64)
 }
 
-/// Copies one column's values to their cells; gives the place in the batch of the first that cannot be held. `is_run`
-/// says that the rows follow each other both in the table and in the batch.
-fn fill<T: Cell>(
-    values: &Column,
-    (span, is_run): (&[(u32, u32)], bool),
-    first: usize,
-    cells: &mut [T],
-    width: usize,
+/// Whether rows follow each other both in the table and in the batch.
+fn is_run(rows: &[(u32, u32)]) -> bool {
+    rows.windows(2).all(|pair| pair[1] == (pair[0].0 + 1, pair[0].1 + 1))
+}
+
+/// A value that cannot be held: which column, and which row of the batch.
+struct Unheld {
     column: usize,
-) -> Result<(), u32> {
-    macro_rules! copy {
-        ($values:expr, $convert:expr) => {{
-            if let (true, Some(&(position, at))) = (is_run, span.first()) {
-                // The usual case, without a look-up for each value.
-                let values = &$values[position as usize - first..][..span.len()];
-                let cells = cells[at as usize * width..][..span.len() * width].chunks_exact_mut(width);
-                for (row, (value, cells)) in values.iter().zip(cells).enumerate() {
-                    cells[column] = $convert(value).ok_or(at + row as u32)?;
+    at: u32,
+}
+
+/// Turns columns to rows: for each (row of the table, row of the batch) of `span` the value of every view, of which the
+/// first is that of row `first` of the table. A batch's rows are as long as there are views.
+fn turn<T: Cell>(views: &[ColumnView<'_>], span: &[(u32, u32)], first: usize, cells: &mut [T]) -> Result<(), Unheld> {
+    let width = views.len();
+    let same = |a: &ColumnView<'_>, b: &ColumnView<'_>| std::mem::discriminant(a) == std::mem::discriminant(b);
+    macro_rules! tiles {
+        ($run:expr, $band:expr, $start:expr, $variant:ident, $convert:expr) => {{
+            for (nth, group) in $run.chunks(TILE).enumerate() {
+                let mut columns: [&[_]; TILE] = [&[]; TILE];
+                for (column, view) in columns.iter_mut().zip(group) {
+                    if let ColumnView::$variant(values) = view {
+                        *column = values;
+                    }
                 }
-                return Ok(());
-            }
-            for &(position, at) in span {
-                cells[at as usize * width + column] = $convert(&$values[position as usize - first]).ok_or(at)?;
+                let to = Tile { width, first, column: $start + nth * TILE };
+                to.band(&columns[..group.len()], $band, cells, $convert)?;
             }
         }};
     }
-    match values {
-        Column::F32(v) => copy!(v, |x: &f32| T::of_f32(*x)),
-        Column::F64(v) => copy!(v, |x: &f64| T::of_f64(*x)),
-        Column::I64(v) => copy!(v, |x: &i64| T::of_i64(*x)),
-        Column::Bool(v) => copy!(v, |x: &bool| T::of_bool(*x)),
-        Column::Text(v) => copy!(v, |x: &String| T::of_text(x)),
+    for band in span.chunks(BAND) {
+        let mut start = 0;
+        for run in views.chunk_by(same) {
+            match run[0] {
+                ColumnView::F32(_) => tiles!(run, band, start, F32, |x: &f32| T::of_f32(*x)),
+                ColumnView::F64(_) => tiles!(run, band, start, F64, |x: &f64| T::of_f64(*x)),
+                ColumnView::I64(_) => tiles!(run, band, start, I64, |x: &i64| T::of_i64(*x)),
+                ColumnView::Bool(_) => tiles!(run, band, start, Bool, |x: &bool| T::of_bool(*x)),
+                ColumnView::Text(_) => tiles!(run, band, start, Text, |x: &String| T::of_text(x)),
+            }
+            start += run.len();
+        }
     }
     Ok(())
+}
+
+/// Where some columns of one type go.
+struct Tile {
+    /// Columns of a row of the batch.
+    width: usize,
+    /// The row of the table that the columns start with.
+    first: usize,
+    /// The first of the columns.
+    column: usize,
+}
+
+impl Tile {
+    fn band<V, T: Cell>(
+        &self,
+        columns: &[&[V]],
+        band: &[(u32, u32)],
+        cells: &mut [T],
+        convert: impl Fn(&V) -> Option<T>,
+    ) -> Result<(), Unheld> {
+        for rows in band.chunks(TILE) {
+            let (position, at) = (rows[0].0 as usize - self.first, rows[0].1 as usize);
+            if let (Some(columns), true) = (whole(columns, position), rows.len() == TILE && is_run(rows)) {
+                // The usual case: sizes that the compiler knows, no look-up for each value.
+                for (row, cells) in cells[at * self.width..].chunks_mut(self.width).take(TILE).enumerate() {
+                    let Some(cells) = cells[self.column..].first_chunk_mut::<TILE>() else { continue };
+                    for column in 0..TILE {
+                        cells[column] = convert(&columns[column][row])
+                            .ok_or(Unheld { column: self.column + column, at: (at + row) as u32 })?;
+                    }
+                }
+                continue;
+            }
+            for &(position, at) in rows {
+                let cells = &mut cells[at as usize * self.width + self.column..][..columns.len()];
+                for (nth, (cell, column)) in cells.iter_mut().zip(columns).enumerate() {
+                    let value = convert(&column[position as usize - self.first]);
+                    *cell = value.ok_or(Unheld { column: self.column + nth, at })?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Values of a whole tile, where it is one.
+fn whole<'v, V>(columns: &[&'v [V]], position: usize) -> Option<[&'v [V; TILE]; TILE]> {
+    let columns: &[&'v [V]; TILE] = columns.try_into().ok()?;
+    let mut tile = [columns[0].get(position..)?.first_chunk::<TILE>()?; TILE];
+    for (tile, column) in tile.iter_mut().zip(columns) {
+        *tile = column.get(position..)?.first_chunk::<TILE>()?;
+    }
+    Some(tile)
 }
 
 fn fits(column: ColumnType, dtype: DType) -> bool {
@@ -216,6 +294,16 @@ fn type_name(column: ColumnType) -> &'static str {
 
 /// A tensor element made of a table's value; `None` where it cannot hold it. NaN is a value: trees take it as missing.
 trait Cell: Clone + Default {
+    /// Reads the rows of `span` as they lie in a file of rows; `false` where they lie in columns.
+    fn rows(
+        _source: &dyn TableSource,
+        _range: Range<usize>,
+        _columns: &[usize],
+        _span: &[(u32, u32)],
+        _cells: &mut [Self],
+    ) -> Result<bool, SourceError> {
+        Ok(false)
+    }
     fn of_f32(x: f32) -> Option<Self>;
     fn of_f64(x: f64) -> Option<Self>;
     fn of_i64(x: i64) -> Option<Self>;
@@ -228,8 +316,9 @@ trait Cell: Clone + Default {
 }
 
 macro_rules! float_cell {
-    ($type:ty, $f32:expr, $f64:expr) => {
+    ($type:ty, $f32:expr, $f64:expr $(, $rows:item)?) => {
         impl Cell for $type {
+            $($rows)?
             #[inline]
             fn of_f32(x: f32) -> Option<Self> {
                 let value: $type = $f32(x);
@@ -247,7 +336,31 @@ macro_rules! float_cell {
         }
     };
 }
-float_cell!(f32, |x| x, |x| x as f32);
+float_cell!(
+    f32,
+    |x| x,
+    |x| x as f32,
+    fn rows(
+        source: &dyn TableSource,
+        range: Range<usize>,
+        columns: &[usize],
+        span: &[(u32, u32)],
+        cells: &mut [Self],
+    ) -> Result<bool, SourceError> {
+        let width = columns.len();
+        if is_run(span) {
+            let start = span[0].1 as usize * width;
+            return source.read_rows(range.clone(), columns, &mut cells[start..start + range.len() * width]);
+        }
+        let mut read = vec![0.0; range.len() * width];
+        let done = source.read_rows(range.clone(), columns, &mut read)?;
+        for &(row, at) in span.iter().filter(|_| done) {
+            let from = (row as usize - range.start) * width;
+            cells[at as usize * width..][..width].copy_from_slice(&read[from..from + width]);
+        }
+        Ok(done)
+    }
+);
 float_cell!(f64, f64::from, |x| x);
 float_cell!(f16, f16::from_f32, f16::from_f64);
 
@@ -295,12 +408,46 @@ impl Cell for String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use blend_core::source::Column;
 
     #[test]
     fn far_rows_are_read_apart() {
         let at = |positions: &[u32]| positions.iter().map(|&p| (p, 0)).collect::<Vec<_>>();
         assert_eq!(spans(&at(&[0, 5, 10, 60])).count(), 1);
         assert_eq!(spans(&at(&[0, 100, 200])).count(), 3);
+    }
+
+    #[test]
+    fn columns_turn_to_rows_whatever_the_sizes() {
+        // Types in turn and alone, whole tiles and parts of them, runs and gaps.
+        for (n_rows, width) in [(1, 1), (16, 16), (17, 33), (150, 40), (300, 7)] {
+            let value = |row: usize, column: usize| (row * 100 + column) as f32;
+            let columns: Vec<Column> = (0..width)
+                .map(|column| match column % 20 {
+                    17 => Column::F64((0..n_rows).map(|row| f64::from(value(row, column))).collect()),
+                    18 => Column::I64((0..n_rows).map(|row| value(row, column) as i64).collect()),
+                    _ => Column::F32((0..n_rows).map(|row| value(row, column)).collect()),
+                })
+                .collect();
+            let views: Vec<ColumnView<'_>> = columns.iter().map(|column| column.view(0..n_rows)).collect();
+            for step in [1, 3] {
+                let span: Vec<(u32, u32)> =
+                    (0..n_rows as u32).step_by(step).zip(0..).map(|(row, at)| (row + 1000, at)).collect();
+                let mut cells = vec![f32::NAN; span.len() * width];
+                assert!(turn(&views, &span, 1000, &mut cells).is_ok());
+                for (row, at) in span {
+                    for column in 0..width {
+                        assert_eq!(cells[at as usize * width + column], value(row as usize - 1000, column));
+                    }
+                }
+            }
+        }
+        let bad =
+            [Column::F64(vec![0.0; 40]), Column::F64((0..40).map(|row| if row == 21 { 1e300 } else { 0.5 }).collect())];
+        let span: Vec<(u32, u32)> = (0..40).zip(3..).collect();
+        let views: Vec<ColumnView<'_>> = bad.iter().map(|column| column.view(0..40)).collect();
+        let unheld = turn(&views, &span, 0, &mut [0.0_f32; 43 * 2]).err().map(|unheld| (unheld.column, unheld.at));
+        assert_eq!(unheld, Some((1, 24)));
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! Items of work over threads, with results taken in the items' order: so sums are the same on any number of threads.
+//! Beside each thread that works another one prepares what comes next.
 
 use std::{
     sync::{
         Condvar, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
+        mpsc::{self, Receiver, SyncSender},
     },
     thread,
 };
@@ -15,34 +17,101 @@ struct Turn<C, E> {
     panicked: bool,
 }
 
-/// Runs `work` for the items `0..n_items` on `n_workers` threads, each with a state of its own, and hands the results to
-/// `commit` one by one in order. Results that are early wait, at most one per worker.
+/// Pieces that are prepared and not taken yet.
+const AHEAD: usize = 2;
+
+/// What goes from the thread that prepares to the one that works.
+enum Fed<P, E> {
+    Item(usize),
+    Piece(P),
+    End(Result<(), E>),
+}
+
+/// The pieces of one item, as they are ready.
+pub(crate) struct Pieces<'a, P, E> {
+    from: &'a Receiver<Fed<P, E>>,
+    /// Whether the item's end was met; `None` where the other thread is gone.
+    ended: Option<bool>,
+}
+
+impl<P, E> Iterator for Pieces<'_, P, E> {
+    type Item = Result<P, E>;
+
+    fn next(&mut self) -> Option<Result<P, E>> {
+        if self.ended != Some(false) {
+            return None;
+        }
+        let (ended, piece) = match self.from.recv() {
+            Ok(Fed::Piece(piece)) => (Some(false), Some(Ok(piece))),
+            Ok(Fed::End(Ok(()))) => (Some(true), None),
+            Ok(Fed::End(Err(error))) => (Some(true), Some(Err(error))),
+            Ok(Fed::Item(_)) | Err(_) => (None, None),
+        };
+        self.ended = ended;
+        piece
+    }
+}
+
+/// Hands a piece over; `false` where nobody wants more.
+pub(crate) type Emit<'e, P> = dyn FnMut(P) -> bool + 'e;
+
+/// Runs the items `0..n_items` on `n_workers` pairs of threads: one calls `prepare`, which emits an item's pieces, the
+/// other calls `work` with a state of its own and the pieces as they come, a few ahead. Results go to `commit` one by
+/// one in the items' order; those that are early wait, at most one per worker.
 ///
 /// Gives the error of the first item that failed, whatever the threads did.
-pub(crate) fn ordered<S, R, E, I, W, C>(n_items: usize, n_workers: usize, init: I, work: W, commit: C) -> Result<(), E>
+pub(crate) fn ordered<P, S, R, E>(
+    n_items: usize,
+    n_workers: usize,
+    prepare: impl Fn(usize, &mut Emit<'_, P>) -> Result<(), E> + Sync,
+    init: impl Fn(usize) -> S + Sync,
+    work: impl Fn(&mut S, usize, &mut Pieces<'_, P, E>) -> Result<R, E> + Sync,
+    commit: impl FnMut(usize, R) -> Result<(), E> + Send,
+) -> Result<(), E>
 where
+    P: Send,
     E: Send,
-    I: Fn() -> S + Sync,
-    W: Fn(&mut S, usize) -> Result<R, E> + Sync,
-    C: FnMut(usize, R) -> Result<(), E> + Send,
 {
     let next_item = AtomicUsize::new(0);
     let turn = Mutex::new(Turn { next: 0, commit, failed: None, panicked: false });
     let moved = Condvar::new();
-    let run = || {
-        let _guard = OnPanic(|| {
-            turn.lock().unwrap_or_else(PoisonError::into_inner).panicked = true;
-            moved.notify_all();
-        });
-        let mut state = init();
+    let alarm = || {
+        turn.lock().unwrap_or_else(PoisonError::into_inner).panicked = true;
+        moved.notify_all();
+    };
+    let feed = |to: SyncSender<Fed<P, E>>| {
+        let _guard = OnPanic(alarm);
         loop {
+            // Taken only when the pieces of the item before are nearly used up, so that no worker hoards items.
             let item = next_item.fetch_add(1, Ordering::Relaxed);
-            if item >= n_items {
+            if item >= n_items || to.send(Fed::Item(item)).is_err() {
                 return;
             }
-            let result = work(&mut state, item);
+            let mut wanted = true;
+            let end = prepare(item, &mut |piece| {
+                wanted = to.send(Fed::Piece(piece)).is_ok();
+                wanted
+            });
+            if !wanted || to.send(Fed::End(end)).is_err() {
+                return;
+            }
+        }
+    };
+    let run = |worker: usize, from: Receiver<Fed<P, E>>| {
+        let _guard = OnPanic(alarm);
+        let mut state = init(worker);
+        while let Ok(Fed::Item(item)) = from.recv() {
+            let mut pieces = Pieces { from: &from, ended: Some(false) };
+            let result = work(&mut state, item, &mut pieces);
+            if result.is_ok() {
+                // To the end, also where the work needed none of them.
+                pieces.by_ref().for_each(drop);
+                if pieces.ended.is_none() {
+                    return;
+                }
+            }
             let mut turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
-            let stop = |turn: &Turn<C, E>| turn.panicked || turn.failed.as_ref().is_some_and(|(at, _)| *at < item);
+            let stop = |turn: &Turn<_, E>| turn.panicked || turn.failed.as_ref().is_some_and(|(at, _)| *at < item);
             while turn.next != item && !stop(&turn) {
                 turn = moved.wait(turn).unwrap_or_else(PoisonError::into_inner);
             }
@@ -62,11 +131,14 @@ where
             }
         }
     };
-    match n_workers.min(n_items) {
-        0 => {}
-        1 => run(),
-        n => thread::scope(|scope| (0..n).for_each(|_| drop(scope.spawn(run)))),
-    }
+    thread::scope(|scope| {
+        let (feed, run) = (&feed, &run);
+        for worker in 0..n_workers.min(n_items) {
+            let (to, from) = mpsc::sync_channel(AHEAD);
+            scope.spawn(move || feed(to));
+            scope.spawn(move || run(worker, from));
+        }
+    });
     let turn = turn.into_inner().unwrap_or_else(PoisonError::into_inner);
     turn.failed.map_or(Ok(()), |(_, error)| Err(error))
 }
@@ -84,49 +156,98 @@ impl<F: Fn()> Drop for OnPanic<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
+
+    /// Every item in one piece, its number.
+    fn itself<E>(item: usize, emit: &mut Emit<'_, usize>) -> Result<(), E> {
+        emit(item);
+        Ok(())
+    }
 
     #[test]
     fn results_come_in_order_on_any_number_of_threads() {
         for workers in [1, 2, 7] {
             let mut seen = Vec::new();
-            let work = |_: &mut (), item: usize| {
-                thread::sleep(Duration::from_micros((item as u64 * 7919) % 300));
-                Ok::<_, ()>(item * item)
+            let prepare = |item: usize, emit: &mut Emit<'_, usize>| {
+                (0..item % 5).take_while(|piece| emit(item * 10 + piece)).for_each(drop);
+                Ok::<_, ()>(())
             };
-            let commit = |item, square| {
-                seen.push((item, square));
+            let work = |_: &mut (), item: usize, pieces: &mut Pieces<'_, usize, ()>| {
+                thread::sleep(Duration::from_micros((item as u64 * 7919) % 300));
+                // Some items leave pieces over.
+                pieces.take(if item % 3 == 0 { 2 } else { 9 }).sum::<Result<usize, ()>>()
+            };
+            let commit = |item, sum| {
+                seen.push((item, sum));
                 Ok(())
             };
-            ordered(40, workers, || (), work, commit).unwrap();
-            assert_eq!(seen, (0..40).map(|item| (item, item * item)).collect::<Vec<_>>());
+            ordered(40, workers, prepare, |_| (), work, commit).unwrap();
+            let sum = |item: usize| {
+                (0..(item % 5).min(if item % 3 == 0 { 2 } else { 9 })).map(|piece| item * 10 + piece).sum()
+            };
+            assert_eq!(seen, (0..40).map(|item| (item, sum(item))).collect::<Vec<_>>());
         }
     }
 
     #[test]
     fn the_first_failure_wins() {
         for workers in [1, 3, 8] {
-            let mut committed = 0;
-            let work = |_: &mut (), item: usize| {
-                // The later failure is there first.
-                thread::sleep(Duration::from_millis(if item == 5 { 30 } else { 1 }));
-                if item == 5 || item == 6 { Err(item) } else { Ok(()) }
-            };
-            let commit = |_, ()| {
-                committed += 1;
-                Ok(())
-            };
-            assert_eq!(ordered(20, workers, || (), work, commit), Err(5));
-            assert_eq!(committed, 5);
+            for early in [false, true] {
+                let mut committed = 0;
+                let prepare = |item: usize, emit: &mut Emit<'_, usize>| {
+                    emit(item);
+                    if early && item == 5 { Err(item) } else { Ok(()) }
+                };
+                let work = |_: &mut (), item: usize, pieces: &mut Pieces<'_, usize, usize>| {
+                    // The later failure is there first.
+                    thread::sleep(Duration::from_millis(if item == 5 { 30 } else { 1 }));
+                    pieces.try_for_each(|piece| piece.map(drop))?;
+                    if item == 5 || item == 6 { Err(item) } else { Ok(()) }
+                };
+                let commit = |_, ()| {
+                    committed += 1;
+                    Ok(())
+                };
+                assert_eq!(ordered(20, workers, prepare, |_| (), work, commit), Err(5));
+                assert_eq!(committed, 5);
+            }
         }
     }
 
     #[test]
     fn a_panic_ends_the_others() {
-        let panicked = std::panic::catch_unwind(|| {
-            let work = |_: &mut (), item: usize| if item == 2 { panic!("planted") } else { Ok::<_, ()>(()) };
-            ordered(50, 4, || (), work, |_, ()| Ok(()))
-        });
-        assert!(panicked.is_err());
+        for in_work in [false, true] {
+            let panicked = std::panic::catch_unwind(|| {
+                let prepare = |item: usize, emit: &mut Emit<'_, usize>| {
+                    assert!(in_work || item != 2, "planted");
+                    itself(item, emit)
+                };
+                let work = |_: &mut (), item: usize, pieces: &mut Pieces<'_, usize, ()>| {
+                    assert!(!in_work || item != 2, "planted");
+                    pieces.try_for_each(|piece| piece.map(drop))
+                };
+                ordered(50, 4, prepare, |_| (), work, |_, ()| Ok(()))
+            });
+            assert!(panicked.is_err());
+        }
+    }
+
+    #[test]
+    fn the_next_pieces_are_prepared_while_one_is_worked_on() {
+        let prepared = AtomicUsize::new(0);
+        let prepare = |item: usize, emit: &mut Emit<'_, usize>| {
+            prepared.fetch_add(1, Ordering::Relaxed);
+            itself(item, emit)
+        };
+        let work = |_: &mut (), item: usize, pieces: &mut Pieces<'_, usize, ()>| {
+            assert_eq!(pieces.next(), Some(Ok(item)));
+            let start = Instant::now();
+            while prepared.load(Ordering::Relaxed) < (item + 2).min(30) && start.elapsed() < Duration::from_secs(20) {
+                thread::yield_now();
+            }
+            assert_eq!(prepared.load(Ordering::Relaxed), (item + 2).min(30));
+            Ok(())
+        };
+        ordered(30, 1, prepare, |_| (), work, |_, ()| Ok(())).unwrap();
     }
 }

@@ -3,7 +3,7 @@
 mod common;
 
 use blend_core::{
-    BlockSource, Fingerprint, Folds, OutputKind, RowIndex,
+    Fingerprint, Folds, OutputKind, RowIndex,
     manifest::{Average, InputSpec, Manifest},
 };
 use blend_infer::{
@@ -194,6 +194,48 @@ fn a_scored_row_that_nobody_holds_out_is_refused() {
     assert!(run(by_seed, &all).is_ok());
 }
 
+/// A seed that stands twice under `seeds:` would count every row's graph twice.
+#[test]
+fn a_row_that_two_graphs_of_a_seed_hold_out_is_refused() {
+    let world = World::new();
+    let mut manifest = two_stages();
+    manifest.stages[0].seeds = vec![0, 1, 0];
+    for (oof, stage) in [(true, "first"), (false, "")] {
+        let splits = Splits { oof, test: !oof };
+        match predict(&embedded(), &Request { splits, ..world.request(&manifest) }) {
+            Err(error) => {
+                assert!(
+                    matches!(&error, InferError::HeldOutTwice { id, stage: at, .. } if id == "0" && at == stage),
+                    "{error}"
+                );
+                assert_eq!(error.kind(), Kind::Data);
+            }
+            // Test rows are seen by all graphs, as often as they are named.
+            Ok(_) => assert!(!oof),
+        }
+    }
+}
+
+#[test]
+fn how_many_threads_are_best_is_measured() {
+    let world = World::new();
+    let manifest = two_stages();
+    let run = |threads, measure_threads| {
+        let request = Request { threads, measure_threads, ..world.request(&manifest) };
+        predict(&embedded(), &request).unwrap()
+    };
+    let (all, measured) = (run(4, None), run(4, Some(Duration::ZERO)));
+    assert_eq!((all.report.workers, all.report.paces.len()), (4, 0));
+    // One, two and four in either stage; the best of them was taken, and no bit is another.
+    let paces = &measured.report.paces;
+    assert_eq!(paces.iter().map(|pace| pace.workers).collect::<Vec<_>>(), [1, 2, 4, 1, 2, 4]);
+    assert!(paces.iter().all(|pace| pace.rows_per_second > 0.0));
+    assert!([1, 2, 4].contains(&measured.report.workers));
+    assert_eq!(bits(&measured), bits(&all));
+    assert_eq!(run(1, Some(Duration::ZERO)).report.paces, []);
+    assert_eq!(run(4, Some(Duration::from_secs(3600))).report.paces, []);
+}
+
 #[test]
 fn one_graph_under_two_names_is_told() {
     let world = World::new();
@@ -272,7 +314,7 @@ impl Executor for Near {
     fn workers(&self) -> usize {
         2
     }
-    fn start(&self) -> Result<Box<dyn Remote>, ShardError> {
+    fn start(&self, _: usize) -> Result<Box<dyn Remote>, ShardError> {
         self.started.fetch_add(1, Ordering::Relaxed);
         Ok(Box::new(self.clone()))
     }

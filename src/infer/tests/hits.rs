@@ -3,7 +3,7 @@
 mod common;
 
 use blend_core::{
-    BlockSource, OutputKind, RowIndex,
+    OutputKind, RowIndex,
     manifest::{Average, Compatibility, EventTensor, EventsSpec, InputSpec, Manifest, PulseFiles},
     source::Column,
 };

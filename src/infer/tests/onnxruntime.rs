@@ -5,13 +5,13 @@
 mod common;
 
 use blend_core::{
-    BlockSource, Folds, OutputKind, RowIndex,
+    Folds, OutputKind, RowIndex,
     manifest::{Average, Manifest},
     source::Column,
 };
 use blend_infer::{
-    Device, EngineChoice, FoldMaps, Kind, Prediction, RanOn, Request, Runtime, RuntimeError, Search, Splits, Tables,
-    predict,
+    Device, EngineChoice, FoldMaps, Gpus, Kind, Prediction, RanOn, Request, Runtime, RuntimeError, Search, Splits,
+    Tables, predict,
 };
 use common::*;
 use std::path::{Path, PathBuf};
@@ -149,12 +149,15 @@ fn cuda_runs_or_is_refused() {
     let source = MemTable::features((0..20).collect());
     let manifest =
         manifest(OutputKind::Value, Average::Raw, vec![stage("main", "dense_seed0_fold0.onnx", &[("x", table(None))])]);
-    let mut request =
-        Request { splits: Splits { oof: false, test: true }, device: Device::Cuda(0), ..Request::new(&manifest) };
+    let mut request = Request {
+        splits: Splits { oof: false, test: true },
+        device: Device::Cuda(Gpus::ALL),
+        ..Request::new(&manifest)
+    };
     request.tables.insert("features".to_owned(), Tables { train: None, test: Some(&source) });
     match predict(&runtime, &request) {
         Ok(prediction) => {
-            assert_eq!(prediction.report.device, RanOn::Cuda(0));
+            assert!(matches!(prediction.report.device, RanOn::Cuda(_)), "{}", prediction.report.device);
             let cpu = test_only(&runtime, &manifest, &source, Device::Cpu);
             for (a, b) in column(&prediction, 1).iter().zip(column(&cpu, 1)) {
                 assert!((a - b).abs() < 1e-5, "{a} {b}");
@@ -167,7 +170,7 @@ fn cuda_runs_or_is_refused() {
         }
     }
     let auto = test_only(&runtime, &manifest, &source, Device::Auto);
-    assert!(matches!(auto.report.device, RanOn::Cpu | RanOn::Cuda(0)));
+    assert!(matches!(auto.report.device, RanOn::Cpu | RanOn::Cuda(_)));
 }
 
 /// The workspace's own models, where they are: convolutions, attention and trees over the same pixels.

@@ -3,13 +3,13 @@
 mod common;
 
 use blend_core::{
-    BlockSource, Folds, OutputKind, RowIndex,
+    Folds, OutputKind, RowIndex,
     manifest::{Average, InputSpec, Manifest},
     source::Column,
 };
 use blend_infer::{
-    Device, EngineChoice, FoldMaps, InferError, Kind, Prediction, RanOn, Request, Runtime, Search, Splits, Tables,
-    Values, predict,
+    Device, EngineChoice, FoldMaps, Gpus, InferError, Kind, Prediction, RanOn, Request, Runtime, Search, Splits,
+    Tables, Values, predict,
 };
 use common::*;
 use std::{
@@ -340,7 +340,8 @@ fn what_is_wrong_in_the_manifest_is_named() {
     let nothing = Splits { oof: false, test: false };
     let error = predict(&embedded(), &Request { splits: nothing, ..world.request(&manifest) }).unwrap_err();
     assert!(matches!(error, InferError::NothingAsked), "{error}");
-    let error = predict(&embedded(), &Request { device: Device::Cuda(0), ..world.request(&manifest) }).unwrap_err();
+    let error =
+        predict(&embedded(), &Request { device: Device::Cuda(Gpus::ALL), ..world.request(&manifest) }).unwrap_err();
     assert_eq!(error.kind(), Kind::Machine);
 }
 

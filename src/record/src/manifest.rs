@@ -51,7 +51,10 @@ const FORM: Form = Form(&[
         "`folds: {file: ../data/folds.csv, column: fold}`; `column: \"fold_seed{seed}\"` where each seed has its own map, \
          `fingerprint: \"blake3:...\"` to refuse any other map",
     ),
-    ("tables", "`tables: {features: {train: ../data/train.csv, test: ../data/test.csv, columns: \"*\"}}`"),
+    (
+        "tables",
+        "`tables: {features: {train: ../data/train.csv, test: ../data/test.csv, columns: \"*\"}}`, `array: NAME` of npz files",
+    ),
     ("events", events::FORM),
     ("batch_size", "`batch_size: 256`"),
     ("precision", "`precision: f32` or `f16`"),
@@ -131,6 +134,7 @@ struct TableRaw {
     train: Option<At<String>>,
     test: Option<At<String>>,
     columns: Option<At<Names>>,
+    array: Option<String>,
 }
 
 /// Reads and checks `models/<competition>/<model>/model.yaml`.
@@ -267,6 +271,7 @@ fn check_table(doc: &Doc<'_>, name: &str, raw: &At<TableRaw>) -> Result<TableSpe
         train: path(&raw.value.train)?,
         test: path(&raw.value.test)?,
         columns: columns(doc, raw.value.columns.as_ref())?,
+        array: raw.value.array.clone(),
     };
     if table.train.is_none() && table.test.is_none() {
         return Err(doc.fault(raw.referenced, format!("table `{name}` has neither `train` nor `test`")));
@@ -467,7 +472,8 @@ pub fn to_yaml(workspace: &Workspace, manifest: &Manifest) -> String {
         let tables = manifest.tables.iter().map(|(name, it)| {
             let columns = write_names(&it.columns.clone().map_or(Targets::All, Targets::Named));
             let files = [("train", it.train.as_ref().map(path)), ("test", it.test.as_ref().map(path))];
-            (name.clone(), write::map(files.into_iter().chain([("columns", Some(columns))])))
+            let array = it.array.as_deref().map(write::text);
+            (name.clone(), write::map(files.into_iter().chain([("columns", Some(columns)), ("array", array)])))
         });
         page.block("tables", tables);
     }

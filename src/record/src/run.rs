@@ -42,6 +42,8 @@ pub struct RunRecord {
     pub library: Option<String>,
     /// The device that really ran them.
     pub device: Option<String>,
+    /// Graphs that ran at a time.
+    pub workers: Option<u64>,
     /// Number format of the graphs.
     pub precision: Option<Precision>,
     /// Rows predicted, OOF and test together.
@@ -77,6 +79,7 @@ const FORM: Form = Form(&[
     ("engine", "by the program"),
     ("library", "by the program"),
     ("device", "by the program"),
+    ("workers", "by the program"),
     ("precision", "`precision: f32` or `f16`"),
     ("rows", "by the program"),
     ("seconds", "by the program"),
@@ -100,6 +103,7 @@ struct Raw {
     engine: Option<String>,
     library: Option<String>,
     device: Option<String>,
+    workers: Option<u64>,
     precision: Option<At<String>>,
     rows: Option<u64>,
     seconds: Option<f64>,
@@ -123,6 +127,7 @@ impl RunRecord {
             engine: None,
             library: None,
             device: None,
+            workers: None,
             precision: None,
             rows: None,
             seconds: None,
@@ -169,6 +174,7 @@ impl RunRecord {
         page.line("engine", text(&self.engine));
         page.line("library", text(&self.library));
         page.line("device", text(&self.device));
+        page.line("workers", self.workers.map(|it| it.to_string()));
         page.line("precision", precision.map(|(name, _)| (*name).into()));
         page.line("rows", self.rows.map(|it| it.to_string()));
         page.line("seconds", self.seconds.map(write::number));
@@ -211,6 +217,7 @@ fn check(doc: &Doc<'_>, model: &ModelId, raw: Raw) -> Result<RunRecord, Document
         engine: raw.engine,
         library: raw.library,
         device: raw.device,
+        workers: raw.workers,
         precision: raw.precision.as_ref().map(|at| doc.choice("precision", at, &PRECISIONS)).transpose()?,
         rows: raw.rows,
         seconds: raw.seconds,

@@ -23,8 +23,16 @@ const BLOCK_CELLS: usize = 1 << 16;
 /// The columns of a CSV file that `options` ask for (all, where they ask for one that is not there: the caller names
 /// it), and the name of the id column.
 pub(crate) fn read(path: &Path, options: &ReadOptions) -> Result<(Option<String>, Vec<Raw>), StoreError> {
-    let bytes = load(path)?;
-    let text = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes);
+    parse(path, &load(path)?, options)
+}
+
+/// As [`read`], of a text in memory; `path` is for messages.
+pub(crate) fn parse(
+    path: &Path,
+    bytes: &[u8],
+    options: &ReadOptions,
+) -> Result<(Option<String>, Vec<Raw>), StoreError> {
+    let text = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     let survey = Survey::of(path, text)?;
     let header = &survey.header;
     let id = match &options.id {

@@ -4,18 +4,24 @@ use crate::{
     error::StoreError,
     table::{Cells, Raw, ReadOptions},
 };
-use blend_core::source::Column;
+use blend_core::source::{Column, ColumnType};
 use std::path::Path;
 
 /// An array as it lies in a file.
 #[derive(Debug)]
 pub(crate) struct Array<'a> {
+    header: Header,
+    data: &'a [u8],
+}
+
+/// What an array says about itself.
+#[derive(Debug, Clone)]
+pub(crate) struct Header {
     kind: u8,
     size: usize,
     big: bool,
     fortran: bool,
     shape: Vec<usize>,
-    data: &'a [u8],
 }
 
 /// The columns of an npy file: names from `options.columns`, or `0`, `1`, ...
@@ -24,9 +30,9 @@ pub(crate) fn read(path: &Path, options: &ReadOptions) -> Result<Vec<Raw>, Store
     Array::parse(path, &bytes)?.columns(path, options)
 }
 
-impl<'a> Array<'a> {
-    /// Reads the header and checks that the data are as long as it says. `path` is for messages.
-    pub(crate) fn parse(path: &Path, bytes: &'a [u8]) -> Result<Self, StoreError> {
+impl Header {
+    /// Reads the start of an array: what it says, and where its values begin. `path` is for messages.
+    pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<(Self, usize), StoreError> {
         let bad = |what: &str| StoreError::corrupt(path, what);
         if matches!(bytes, [0x80, 2..=5, ..]) {
             return Err(StoreError::Pickle { path: path.to_owned() });
@@ -41,7 +47,7 @@ impl<'a> Array<'a> {
             let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(short)?;
             (u32::from_le_bytes(*length) as usize, rest)
         };
-        let (header, data) = rest.split_at_checked(length).ok_or_else(short)?;
+        let (header, rest) = rest.split_at_checked(length).ok_or_else(short)?;
         let header = std::str::from_utf8(header).map_err(|_| bad("its header is no text"))?;
         let unreadable = || bad("its header cannot be understood");
         let descr = after(header, "descr").ok_or_else(unreadable)?;
@@ -76,41 +82,104 @@ impl<'a> Array<'a> {
             return Err(bad(&format!("it holds `{descr}`, which is not read{hint}")));
         }
         let size = if kind_letter == b'U' { size * 4 } else { size };
-        let expected = shape.iter().try_fold(size, |product, &n| product.checked_mul(n));
-        let expected = expected.ok_or_else(|| bad("its shape is too large"))?;
-        if data.len() < expected {
-            let (expected, found) = (expected as u64, data.len() as u64);
-            return Err(StoreError::Truncated { path: path.to_owned(), expected, found });
-        }
-        if data.len() > expected {
-            return Err(bad(&format!("{} bytes follow its data", data.len() - expected)));
-        }
         if shape.contains(&0) {
             return Err(StoreError::NoRows { path: path.to_owned() });
         }
         let big = order == ">" || (order == "=" && cfg!(target_endian = "big"));
-        Ok(Self { kind: kind_letter, size, big, fortran, shape, data })
+        Ok((Self { kind: kind_letter, size, big, fortran, shape }, bytes.len() - rest.len()))
+    }
+
+    /// Refuses values of another length than the shape asks for.
+    pub(crate) fn check_length(&self, path: &Path, found: u64) -> Result<(), StoreError> {
+        let expected = self.shape.iter().try_fold(self.size, |product, &n| product.checked_mul(n));
+        let expected = expected.ok_or_else(|| StoreError::corrupt(path, "its shape is too large"))? as u64;
+        if found < expected {
+            return Err(StoreError::Truncated { path: path.to_owned(), expected, found });
+        }
+        if found > expected {
+            return Err(StoreError::corrupt(path, format!("{} bytes follow its data", found - expected)));
+        }
+        Ok(())
+    }
+
+    /// Sizes of its dimensions.
+    pub(crate) fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// Bytes of a value.
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Whether the first dimension runs fastest.
+    pub(crate) fn is_fortran(&self) -> bool {
+        self.fortran
+    }
+
+    /// Whether its values are f32 as this machine has them, row after row.
+    pub(crate) fn is_plain_f32(&self) -> bool {
+        self.kind == b'f' && self.size == 4 && !self.fortran && self.big == cfg!(target_endian = "big")
+    }
+
+    /// What its values become in a table.
+    pub(crate) fn kind(&self) -> ColumnType {
+        match (self.kind, self.size) {
+            (b'f', 4) => ColumnType::F32,
+            (b'f', _) => ColumnType::F64,
+            (b'i' | b'u', _) => ColumnType::I64,
+            (b'b', _) => ColumnType::Bool,
+            _ => ColumnType::Text,
+        }
+    }
+
+    /// Of an array whose first dimension runs fastest: where a column, counted with the last dimension running fastest,
+    /// comes among the columns.
+    pub(crate) fn column_order(&self) -> impl Fn(usize) -> usize + '_ {
+        |column| {
+            let (mut rest, mut at, mut place) = (column, 0, self.shape[1..].iter().product::<usize>());
+            for &n in self.shape[1..].iter().rev() {
+                place /= n;
+                at += rest % n * place;
+                rest /= n;
+            }
+            at
+        }
+    }
+}
+
+impl<'a> Array<'a> {
+    /// An array of `header` whose first values are `data`.
+    pub(crate) fn new(header: &Header, data: &'a [u8]) -> Self {
+        Self { header: header.clone(), data }
+    }
+
+    /// Reads the header and checks that the data are as long as it says. `path` is for messages.
+    pub(crate) fn parse(path: &Path, bytes: &'a [u8]) -> Result<Self, StoreError> {
+        let (header, start) = Header::parse(path, bytes)?;
+        header.check_length(path, (bytes.len() - start) as u64)?;
+        Ok(Self { header, data: &bytes[start..] })
     }
 
     /// Rows, `None` for a single value without dimensions.
     pub(crate) fn n_rows(&self) -> Option<usize> {
-        self.shape.first().copied()
+        self.header.shape.first().copied()
     }
 
     /// Number of dimensions.
     pub(crate) fn n_dimensions(&self) -> usize {
-        self.shape.len()
+        self.header.shape.len()
     }
 
     /// One column per column of the array, named.
     pub(crate) fn columns(&self, path: &Path, options: &ReadOptions) -> Result<Vec<Raw>, StoreError> {
-        let (n_rows, n_columns) = match self.shape[..] {
+        let (n_rows, n_columns) = match self.header.shape[..] {
             [n] => (n, 1),
             [n, m] => (n, m),
             // Single values per row with needless dimensions, as networks like to write them.
             [n, m, ref rest @ ..] if rest.iter().all(|&k| k == 1) => (n, m),
             _ => {
-                let what = format!("it has shape {:?}, a table has rows and columns", self.shape);
+                let what = format!("it has shape {:?}, a table has rows and columns", self.header.shape);
                 return Err(StoreError::corrupt(path, what));
             }
         };
@@ -131,23 +200,23 @@ impl<'a> Array<'a> {
             .into_iter()
             .enumerate()
             .map(|(column, name)| {
-                let (start, step) = if self.fortran { (column * n_rows, 1) } else { (column, n_columns) };
+                let (start, step) = if self.header.fortran { (column * n_rows, 1) } else { (column, n_columns) };
                 Raw { name, cells: Cells::Typed(self.column(start, step, n_rows), None) }
             })
             .collect())
     }
 
     /// `n` values from element `start` on, every `step`-th.
-    fn column(&self, start: usize, step: usize, n: usize) -> Column {
+    pub(crate) fn column(&self, start: usize, step: usize, n: usize) -> Column {
         macro_rules! numbers {
             ($type:ty) => {
                 self.elements(start, step, n).map(|bytes| {
                     let bytes = bytes.try_into().unwrap_or_default();
-                    if self.big { <$type>::from_be_bytes(bytes) } else { <$type>::from_le_bytes(bytes) }
+                    if self.header.big { <$type>::from_be_bytes(bytes) } else { <$type>::from_le_bytes(bytes) }
                 })
             };
         }
-        match (self.kind, self.size) {
+        match (self.header.kind, self.header.size) {
             (b'f', 4) => Column::F32(numbers!(f32).collect()),
             (b'f', _) => Column::F64(numbers!(f64).collect()),
             (b'i', 1) => Column::I64(numbers!(i8).map(i64::from).collect()),
@@ -169,14 +238,15 @@ impl<'a> Array<'a> {
     }
 
     fn elements(&self, start: usize, step: usize, n: usize) -> impl Iterator<Item = &'a [u8]> {
-        let (data, size) = (self.data, self.size);
+        let (data, size) = (self.data, self.header.size);
         (0..n).map(move |i| &data[(start + i * step) * size..][..size])
     }
 
     /// Fixed-width text of 4-byte characters, padded with zeros.
     fn utf32(&self, bytes: &[u8]) -> String {
         let (characters, _) = bytes.as_chunks::<4>();
-        let text = characters.iter().map(|c| if self.big { u32::from_be_bytes(*c) } else { u32::from_le_bytes(*c) });
+        let text =
+            characters.iter().map(|c| if self.header.big { u32::from_be_bytes(*c) } else { u32::from_le_bytes(*c) });
         let text: Vec<u32> = text.collect();
         let end = text.iter().rposition(|&c| c != 0).map_or(0, |last| last + 1);
         text[..end].iter().map(|&c| char::from_u32(c).unwrap_or(char::REPLACEMENT_CHARACTER)).collect()

@@ -3,7 +3,7 @@
 use crate::{csv, error::StoreError, feather, frame, npy, npz, parquet};
 use blend_core::{
     RowIndex, TableSource,
-    source::{Column, ColumnType, SourceError},
+    source::{Column, ColumnType, ColumnView, SourceError, TakePiece},
 };
 use std::{
     borrow::Cow,
@@ -336,12 +336,41 @@ impl TableSource for Table {
             .collect()
     }
 
+    fn visit(&self, rows: Range<usize>, columns: &[usize], take: &mut TakePiece<'_>) -> Result<(), SourceError> {
+        if rows.start > rows.end || rows.end > self.rows.len() {
+            return Err(SourceError(format!("{} has no rows {rows:?}", self.place())));
+        }
+        let stored = |&at: &usize| match self.cells.get(at) {
+            None => Err(SourceError(format!("no column number {at}"))),
+            Some(Stored::Wide(_, Some(_))) => {
+                self.stored(&self.header[at].0).map_err(|error| SourceError(error.to_string()))
+            }
+            Some(stored) => Ok(stored),
+        };
+        let stored = columns.iter().map(stored).collect::<Result<Vec<&Stored>, _>>()?;
+        let wide = |stored: &&Stored| match stored {
+            Stored::Small(values) => Some(widened(&values[rows.clone()])),
+            Stored::Wide(..) => None,
+        };
+        let wide: Vec<Option<Column>> = stored.iter().map(wide).collect();
+        let mut views = Vec::with_capacity(columns.len());
+        for (stored, wide) in stored.iter().zip(&wide) {
+            views.push(match (stored, wide) {
+                (_, Some(column)) => column.view(0..rows.len()),
+                (Stored::Wide(column, _), None) => column.view(rows.clone()),
+                (Stored::Small(_), None) => return Err(SourceError("a column got lost".to_owned())),
+            });
+        }
+        take(rows, &views);
+        Ok(())
+    }
+
     fn place(&self) -> String {
         self.path.display().to_string()
     }
 }
 
-fn ids(path: &Path, raw: Raw) -> Result<RowIndex, StoreError> {
+pub(crate) fn ids(path: &Path, raw: Raw) -> Result<RowIndex, StoreError> {
     let wrong = |column: String, found: String| StoreError::ColumnType {
         path: path.to_owned(),
         column,

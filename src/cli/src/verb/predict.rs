@@ -3,6 +3,7 @@
 mod estimate;
 pub(crate) mod inputs;
 pub(crate) mod local;
+mod progress;
 
 use crate::{
     args::{Arguments, Predict, SplitName},
@@ -13,29 +14,22 @@ use crate::{
     signals,
     verb::doctor::runtime_search,
 };
-use blend_core::{
-    Fingerprint, ModelId, Oof, OutputKind, RowIndex, Split, Test, manifest::Manifest, output::Encoding,
-    source::OwnedBlocks,
-};
-use blend_infer::{
-    Device, EngineChoice, Executor, Partial, Prediction, Progress, Request, Runtime, RuntimeError, Splits, Values,
-};
+use blend_core::{Fingerprint, ModelId, Oof, OutputKind, RowIndex, Split, Test, manifest::Manifest, output::Encoding};
+use blend_infer::{Device, EngineChoice, Executor, Partial, Prediction, Progress, Request, Runtime, Splits, Values};
 use blend_record::{RunKind, RunRecord};
 use blend_store::feather;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use inputs::{Files, Inputs, Maps};
+use inputs::{Files, Inputs, Known, Maps};
 use serde_json::{Value, json};
 use std::{
     io::Write,
     path::PathBuf,
-    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 /// Longest time between two writes of what an interrupted run leaves behind.
 const KEEP_EVERY: Duration = Duration::from_secs(60);
-/// Between two lines of progress where there is no terminal.
-const TELL_EVERY: Duration = Duration::from_secs(30);
+/// A run that takes less on one thread is nearly over before the best number of threads is found.
+const WORTH_MEASURING: Duration = Duration::from_secs(8);
 
 /// Everything the models of a run share.
 struct Shared<'a> {
@@ -55,6 +49,8 @@ struct Shared<'a> {
     notes: Vec<String>,
     /// When the time is up.
     deadline: Option<Instant>,
+    /// CUDA devices that were asked for, as far as the runtime is open.
+    gpus: Vec<u32>,
     /// Models that ONNX Runtime is needed for, where it was not found.
     refused: Vec<ModelId>,
 }
@@ -129,7 +125,7 @@ pub(crate) fn serve(arguments: &Arguments, it: &Predict, screen: &Screen) -> Res
     let mut shared = Shared::new(&context, arguments, it, screen)?;
     let manifest = shared.models()?.into_iter().next().ok_or_else(|| Failure::usage("no model"))?;
     let prepared = shared.prepare(manifest)?;
-    let inputs = shared.files.inputs(&context, &prepared.manifest, prepared.splits)?;
+    let inputs = shared.inputs(&prepared)?;
     let runtime = shared.runtime()?;
     let (mut input, mut output) = (std::io::stdin().lock(), std::io::stdout().lock());
     let mut next = || local::next(&mut input);
@@ -197,6 +193,7 @@ impl<'a> Shared<'a> {
             runtime: None,
             notes: Vec::new(),
             deadline: it.time_budget.map(|budget| Instant::now() + budget),
+            gpus: Vec::new(),
             refused: Vec::new(),
         })
     }
@@ -265,6 +262,7 @@ impl<'a> Shared<'a> {
         record.engine = Some(report.engine.clone());
         record.library = Some(report.version.clone());
         record.device = Some(report.device.to_string());
+        record.workers = Some(report.workers as u64);
         record.precision = Some(report.precision);
         record.rows = Some(rows);
         record.seconds = Some(seconds);
@@ -290,10 +288,17 @@ impl<'a> Shared<'a> {
                 "skipped": false,
                 "graphs": report.graphs.iter().map(|graph| json!({
                     "stage": graph.stage, "graph": graph.graph, "rows": graph.rows, "seconds": graph.seconds,
+                    "load_seconds": graph.load_seconds, "build_seconds": graph.build_seconds,
+                    "run_seconds": graph.run_seconds,
                 })).collect::<Vec<_>>(),
                 "rows": rows,
                 "outputs": prediction.n_outputs,
                 "resumed": report.resumed,
+                "workers": report.workers,
+                "measured": report.paces.iter().map(|pace| json!({
+                    "workers": pace.workers, "rows_per_second": pace.rows_per_second,
+                })).collect::<Vec<_>>(),
+                "filed_bytes": report.filed_bytes,
                 "seconds": seconds,
                 "rows_per_second": per_second,
                 "engine": report.engine,
@@ -395,17 +400,22 @@ impl<'a> Shared<'a> {
             };
             Failure::from(error).at(place)
         })?;
-        if let Device::Cuda(index) = self.device {
-            runtime.cuda_usable(index).map_err(|reason| {
-                let device = self.device.to_string();
-                Failure::from(RuntimeError::Device { device, reason }).at(format!("--device {}", self.it.device))
-            })?;
+        if matches!(self.device, Device::Cuda(_)) {
+            self.gpus = runtime
+                .cuda_devices(self.device)
+                .map_err(|error| Failure::from(error).at(format!("--device {}", self.it.device)))?;
         }
         if let Some(note) = runtime.note() {
             let note = format!("{note}; `blend runtime install` fetches ONNX Runtime");
             self.say(&note);
         }
         Ok(runtime)
+    }
+
+    /// Opens what a model is fed with.
+    fn inputs(&mut self, prepared: &Prepared) -> Result<Inputs, Failure> {
+        let known = Known { train: self.train_rows.as_ref(), test: self.test_rows.as_ref() };
+        self.files.inputs(self.context, &prepared.manifest, prepared.splits, known)
     }
 
     fn request<'b>(&'b self, prepared: &'b Prepared, inputs: &'b Inputs) -> Request<'b> {
@@ -422,35 +432,34 @@ impl<'a> Shared<'a> {
             splits: *splits,
             batch_size: self.it.batch_size.map(std::num::NonZero::get),
             threads: self.arguments.threads.map_or(cores, std::num::NonZero::get),
+            measure_threads: self.arguments.threads.is_none().then_some(WORTH_MEASURING),
             device: self.device,
             partial: Some(Partial {
                 path: manifest.folder.join(".partial"),
                 inputs: inputs::fingerprint_of(record.manifest, &record.data),
                 every: KEEP_EVERY,
             }),
+            scratch: Some(&manifest.folder),
             ..Request::new(manifest)
         }
     }
 
     fn predict(&mut self, prepared: &Prepared) -> Result<(Prediction, f64), Failure> {
         let manifest = &prepared.manifest;
-        let inputs = self.files.inputs(self.context, manifest, prepared.splits)?;
+        let inputs = self.inputs(prepared)?;
         let runtime = self.runtime()?;
         let started = Instant::now();
         let needs_onnx_runtime;
         let prediction = {
-            let bar = self.bar(&manifest.model);
-            let told = Mutex::new(Instant::now());
-            let progress = |progress: Progress<'_>| {
-                bar.set_length(progress.rows_total);
-                bar.set_position(progress.rows_done);
-                self.tell(&manifest.model, progress, started, &told);
-            };
+            let shown = progress::Shown::new(self.screen, &manifest.model);
+            let progress = |progress: Progress<'_>| shown.tell(progress);
             let late = || self.deadline.is_some_and(|deadline| Instant::now() > deadline);
             let cancelled = || signals::interrupted() || late();
             let competition = self.context.competition.id.as_str();
-            let local =
-                self.it.executor.map(|n| local::Local::new(n, self.arguments, self.it, competition, &manifest.model));
+            let local = self
+                .it
+                .executor
+                .map(|n| local::Local::new(n, self.arguments, self.it, &self.gpus, competition, &manifest.model));
             let request = Request {
                 progress: &progress,
                 cancelled: &cancelled,
@@ -458,7 +467,7 @@ impl<'a> Shared<'a> {
                 ..self.request(prepared, &inputs)
             };
             let prediction = blend_infer::predict(&runtime, &request);
-            bar.finish_and_clear();
+            shown.finish();
             needs_onnx_runtime = prediction.as_ref().is_err_and(blend_infer::InferError::wants_onnx_runtime);
             prediction.map_err(|error| {
                 let stopped = matches!(error, blend_infer::InferError::Interrupted);
@@ -487,40 +496,9 @@ impl<'a> Shared<'a> {
         Ok((prediction, started.elapsed().as_secs_f64()))
     }
 
-    /// A line now and then where there is no bar.
-    fn tell(&self, model: &ModelId, progress: Progress<'_>, started: Instant, told: &Mutex<Instant>) {
-        if self.screen.is_live() {
-            return;
-        }
-        let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.elapsed() < TELL_EVERY {
-            return;
-        }
-        *told = Instant::now();
-        let Progress { rows_done, rows_total, stage, graph } = progress;
-        let rate = rows_done as f64 / started.elapsed().as_secs_f64().max(1e-9);
-        let left = rows_total.saturating_sub(rows_done) as f64 / rate.max(1e-9);
-        self.screen.note(format!(
-            "`{model}` {stage} {graph}: {rows_done} of {rows_total} rows, {rate:.0} rows/s, {left:.0} s left"
-        ));
-    }
-
-    fn bar(&self, model: &ModelId) -> ProgressBar {
-        if !self.screen.is_live() {
-            return ProgressBar::hidden();
-        }
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-        let style =
-            ProgressStyle::with_template("{prefix:<20} {wide_bar} {pos}/{len} rows {per_sec} {elapsed} left {eta}");
-        if let Ok(style) = style {
-            bar.set_style(style);
-        }
-        bar.with_prefix(model.to_string())
-    }
-
     fn store<S: Split>(&self, model: &ModelId, values: &Values, encoding: Encoding) -> Result<Fingerprint, Failure> {
         let path = outputs::file::<S>(self.context, model);
-        let n_outputs = blend_core::BlockSource::n_outputs(&values.columns);
+        let n_outputs = blend_core::BlockSource::n_outputs(&*values.columns);
         let names = match (&self.names, encoding.kind) {
             (Some(names), _) if names.len() == n_outputs => names.clone(),
             (Some(names), kind) if kind != OutputKind::Vector => {
@@ -534,9 +512,8 @@ impl<'a> Shared<'a> {
             _ => (0..n_outputs).map(|output| format!("output_{output}")).collect(),
         };
         let metadata = super::import::outputs_metadata::<S>(self.context, model, encoding);
-        let values_of: &OwnedBlocks = &values.columns;
         let id = &self.context.competition.id_column;
-        feather::write(&path, &values.rows, id, &names, values_of, &metadata)
+        feather::write(&path, &values.rows, id, &names, &*values.columns, &metadata)
             .map_err(|error| Failure::from(error).at(self.context.show(&path)))
     }
 

@@ -188,6 +188,28 @@ fn icecube_classic() {
     case.check(case.models, |split, model| case.data.join(split).join(format!("{model}.parquet")));
 }
 
+/// Sequences as arrays of three dimensions, one of several in a packed file that has ids.
+#[test]
+fn icecube_sequences() {
+    let (models, output) = (&["deepset"], "output: vector\naverage: raw");
+    let Some(case) = Case::open("graphs::icecube_sequences", "icecube-toy", ICECUBE, output, models) else { return };
+    let data = case.data.display();
+    case.workspace.write(
+        "models/pool/deepset/model.yaml",
+        format!(
+            "model: deepset\n{output}\n\
+             stages:\n\
+             - name: main\n  \
+               graphs: fold{{fold}}.onnx\n  \
+               inputs: {{x: {{table: x}}, mask: {{table: mask}}}}\n\
+             tables:\n  \
+               x: {{train: {data}/seq_train.npz, test: {data}/seq_test.npz, array: x}}\n  \
+               mask: {{train: {data}/seq_train.npz, test: {data}/seq_test.npz, array: mask}}\n",
+        ),
+    );
+    case.check_both(|split, model| case.data.join(split).join(format!("{model}.parquet")));
+}
+
 /// This pool calls its tables the other way round.
 fn rename_tables(case: &Case) {
     for model in case.models {

@@ -9,5 +9,6 @@ mod graphs;
 mod house;
 mod leaderboard;
 mod pools;
+mod predict;
 mod support;
 mod toy;

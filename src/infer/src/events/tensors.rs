@@ -1,60 +1,109 @@
 //! Pulses to tensors: `B` events side by side, padded to `L` pulses with 0.
 
 use super::{Pulses, sensors::Sensors};
-use crate::engine::{DType, Data, Tensor};
-use blend_core::manifest::{EventTensor, PulseFeature};
+use crate::{
+    engine::{DType, Data, Tensor},
+    feed::Pool,
+};
+use blend_core::{
+    manifest::{EventTensor, PulseFeature},
+    num,
+};
 use half::f16;
+use std::ops::Range;
 
 /// Nanoseconds that are time 0, and nanoseconds to the unit.
 const TIME: (f64, f64) = (1e4, 3e4);
 /// Decades of charge to the unit.
 const CHARGE: f64 = 3.0;
 
-/// The events of a batch.
+/// The events of a batch: the pulses that are kept, event after event, each in order of time.
 pub(crate) struct EventBatch<'a> {
     sensors: &'a Sensors,
-    events: Vec<Pulses>,
+    /// Where each event begins, and where the last one ends.
+    starts: Vec<usize>,
+    sensor: Vec<u32>,
+    time: Vec<f32>,
+    /// In units of the graphs once the batch is finished.
+    charge: Vec<f64>,
+    auxiliary: Vec<bool>,
+    /// Pulses before any were left out.
     n_before: Vec<i64>,
     ids: Vec<i64>,
 }
 
 impl<'a> EventBatch<'a> {
-    pub(super) fn new(sensors: &'a Sensors, events: Vec<Pulses>, n_before: Vec<i64>, ids: Vec<i64>) -> Self {
-        Self { sensors, events, n_before, ids }
+    pub(super) fn new(sensors: &'a Sensors) -> Self {
+        Self {
+            sensors,
+            starts: Vec::new(),
+            sensor: Vec::new(),
+            time: Vec::new(),
+            charge: Vec::new(),
+            auxiliary: Vec::new(),
+            n_before: Vec::new(),
+            ids: Vec::new(),
+        }
+    }
+
+    /// What is pushed from here on is of another event.
+    pub(super) fn begin(&mut self, id: i64, n_before: i64) {
+        self.starts.push(self.sensor.len());
+        self.ids.push(id);
+        self.n_before.push(n_before);
+    }
+
+    /// Adds pulse number `at` of an event whose sensors are all known.
+    pub(super) fn push(&mut self, pulses: &Pulses, at: usize) {
+        self.sensor.push(pulses.sensor[at] as u32);
+        self.time.push(((pulses.time[at] - TIME.0) / TIME.1) as f32);
+        self.charge.push(pulses.charge[at]);
+        self.auxiliary.push(pulses.auxiliary[at]);
+    }
+
+    /// All events are there.
+    pub(super) fn finish(&mut self) {
+        self.starts.push(self.sensor.len());
+        num::ln_all(&mut self.charge);
+        self.charge.iter_mut().for_each(|charge| *charge = *charge / std::f64::consts::LN_10 / CHARGE);
+    }
+
+    /// Where the pulses of each event lie.
+    fn events(&self) -> impl Iterator<Item = Range<usize>> {
+        self.starts.windows(2).map(|pair| pair[0]..pair[1])
     }
 
     /// Pulses of the longest event.
     pub(crate) fn longest(&self) -> usize {
-        self.events.iter().map(|event| event.sensor.len()).max().unwrap_or(0)
+        self.events().map(|event| event.len()).max().unwrap_or(0)
     }
 
     /// A tensor, padded to `length` pulses, in its own type.
-    pub(crate) fn tensor(&self, which: &EventTensor, length: usize) -> Tensor {
-        let n = self.events.len();
-        let flat = vec![n, length];
-        let deep = |width| vec![n, length, width];
-        let feature = |feature, scratch: &mut [f32]| self.feature(feature, length, 1, scratch);
+    pub(crate) fn tensor(&self, which: &EventTensor, length: usize, pool: &Pool) -> Tensor {
+        let n = self.ids.len();
+        let floats = |features: &[PulseFeature], shape: Vec<usize>| {
+            let mut values = pool.take(n * length * features.len());
+            values.fill(0.0);
+            for (nth, &feature) in features.iter().enumerate() {
+                self.feature(feature, length, features.len(), &mut values[nth..]);
+            }
+            Tensor { shape, data: Data::F32(values) }
+        };
+        let (flat, deep) = (vec![n, length], |features: &[PulseFeature]| vec![n, length, features.len()]);
+        let stacked = |features: &[PulseFeature]| floats(features, deep(features));
         match which {
-            EventTensor::Position => {
-                self.stacked(&[PulseFeature::X, PulseFeature::Y, PulseFeature::Z], length, deep(3))
-            }
-            EventTensor::Ice => self.stacked(&[PulseFeature::Scattering, PulseFeature::Absorption], length, deep(2)),
-            EventTensor::Features(features) => self.stacked(features, length, deep(features.len())),
-            EventTensor::Time | EventTensor::Charge => {
-                let which = if *which == EventTensor::Time { PulseFeature::Time } else { PulseFeature::Charge };
-                let mut values = vec![0.0; n * length];
-                feature(which, &mut values);
-                Tensor { shape: flat, data: Data::F32(values) }
-            }
-            EventTensor::Auxiliary => self.whole(length, |event, at| i64::from(event.auxiliary[at])),
-            EventTensor::QuantumEfficiency => {
-                self.whole(length, |event, at| i64::from(self.sensors.get(event.sensor[at]).qe))
-            }
-            EventTensor::Sensor => self.whole(length, |event, at| i64::from(event.sensor[at])),
+            EventTensor::Position => stacked(&[PulseFeature::X, PulseFeature::Y, PulseFeature::Z]),
+            EventTensor::Ice => stacked(&[PulseFeature::Scattering, PulseFeature::Absorption]),
+            EventTensor::Features(features) => stacked(features),
+            EventTensor::Time => floats(&[PulseFeature::Time], flat),
+            EventTensor::Charge => floats(&[PulseFeature::Charge], flat),
+            EventTensor::Auxiliary => self.whole(length, |at| i64::from(self.auxiliary[at])),
+            EventTensor::QuantumEfficiency => self.whole(length, |at| i64::from(self.sensors.get(self.sensor[at]).qe)),
+            EventTensor::Sensor => self.whole(length, |at| i64::from(self.sensor[at])),
             EventTensor::Mask => {
                 let mut mask = vec![false; n * length];
-                for (event, row) in self.events.iter().zip(mask.chunks_exact_mut(length.max(1))) {
-                    row[..event.sensor.len()].fill(true);
+                for (event, row) in self.events().zip(mask.chunks_exact_mut(length.max(1))) {
+                    row[..event.len()].fill(true);
                 }
                 Tensor { shape: flat, data: Data::Bool(mask) }
             }
@@ -63,46 +112,35 @@ impl<'a> EventBatch<'a> {
         }
     }
 
-    fn whole(&self, length: usize, of: impl Fn(&Pulses, usize) -> i64) -> Tensor {
-        let mut values = vec![0; self.events.len() * length];
-        for (event, row) in self.events.iter().zip(values.chunks_exact_mut(length.max(1))) {
-            row.iter_mut().enumerate().take(event.sensor.len()).for_each(|(at, value)| *value = of(event, at));
+    fn whole(&self, length: usize, of: impl Fn(usize) -> i64) -> Tensor {
+        let n = self.ids.len();
+        let mut values = vec![0; n * length];
+        for (event, row) in self.events().zip(values.chunks_exact_mut(length.max(1))) {
+            event.zip(row).for_each(|(at, value)| *value = of(at));
         }
-        Tensor { shape: vec![self.events.len(), length], data: Data::I64(values) }
-    }
-
-    fn stacked(&self, features: &[PulseFeature], length: usize, shape: Vec<usize>) -> Tensor {
-        let width = features.len();
-        let mut values = vec![0.0; self.events.len() * length * width];
-        for (at, &feature) in features.iter().enumerate() {
-            self.feature(feature, length, width, &mut values[at..]);
-        }
-        Tensor { shape, data: Data::F32(values) }
+        Tensor { shape: vec![n, length], data: Data::I64(values) }
     }
 
     /// Writes one number of every pulse, `step` apart.
     fn feature(&self, feature: PulseFeature, length: usize, step: usize, out: &mut [f32]) {
-        let sensors = self.sensors;
-        let of = |event: &Pulses, at: usize| {
-            let sensor = || sensors.get(event.sensor[at]);
-            match feature {
-                PulseFeature::X => sensor().position[0],
-                PulseFeature::Y => sensor().position[1],
-                PulseFeature::Z => sensor().position[2],
-                PulseFeature::Time => ((event.time[at] - TIME.0) / TIME.1) as f32,
-                PulseFeature::Charge => {
-                    (blend_core::num::ln(event.charge[at]) / std::f64::consts::LN_10 / CHARGE) as f32
-                }
-                PulseFeature::Auxiliary => f32::from(u8::from(event.auxiliary[at])),
-                PulseFeature::QuantumEfficiency => f32::from(u8::from(sensor().qe)),
-                PulseFeature::Scattering => sensor().ice[0],
-                PulseFeature::Absorption => sensor().ice[1],
-            }
-        };
-        for (row, event) in self.events.iter().enumerate() {
-            for at in 0..event.sensor.len() {
-                out[(row * length + at) * step] = of(event, at);
-            }
+        let sensor = |at: usize| self.sensors.get(self.sensor[at]);
+        match feature {
+            PulseFeature::X => self.each(length, step, out, |at| sensor(at).position[0]),
+            PulseFeature::Y => self.each(length, step, out, |at| sensor(at).position[1]),
+            PulseFeature::Z => self.each(length, step, out, |at| sensor(at).position[2]),
+            PulseFeature::Time => self.each(length, step, out, |at| self.time[at]),
+            PulseFeature::Charge => self.each(length, step, out, |at| self.charge[at] as f32),
+            PulseFeature::Auxiliary => self.each(length, step, out, |at| f32::from(u8::from(self.auxiliary[at]))),
+            PulseFeature::QuantumEfficiency => self.each(length, step, out, |at| f32::from(u8::from(sensor(at).qe))),
+            PulseFeature::Scattering => self.each(length, step, out, |at| sensor(at).ice[0]),
+            PulseFeature::Absorption => self.each(length, step, out, |at| sensor(at).ice[1]),
+        }
+    }
+
+    fn each(&self, length: usize, step: usize, out: &mut [f32], of: impl Fn(usize) -> f32) {
+        for (row, event) in self.events().enumerate() {
+            let cells = out[row * length * step..].iter_mut().step_by(step);
+            event.zip(cells).for_each(|(at, cell)| *cell = of(at));
         }
     }
 }

@@ -3,11 +3,12 @@
 use super::*;
 use crate::{
     engine::{DType, Data},
+    feed::Pool,
     request::PulseTables,
 };
 use blend_core::{
     manifest::{Compatibility, EventTensor, PulseFeature, PulseFiles},
-    source::{ColumnType, SourceError},
+    source::{Column, ColumnType, SourceError},
 };
 use std::ops::Range;
 
@@ -130,7 +131,8 @@ fn tensors_are_those_of_the_second_place() {
     let batch = bound.batch(&[0, 1], &rows).unwrap();
     let length = batch.longest();
     assert_eq!(length, 18, "{} and {}", n_pulses(9), n_pulses(4));
-    let get = |tensor: EventTensor| batch.tensor(&tensor, length);
+    let pool = Pool::default();
+    let get = |tensor: EventTensor| batch.tensor(&tensor, length, &pool);
     let (position, time, charge) = (get(EventTensor::Position), get(EventTensor::Time), get(EventTensor::Charge));
     assert_eq!((&position.shape[..], &time.shape[..]), (&[2, 18, 3][..], &[2, 18][..]));
     for (row, event) in [9_i64, 4].into_iter().enumerate() {
@@ -178,8 +180,9 @@ fn an_event_depends_on_itself_alone() {
         let (bound, _) = open(&files, &geometry, &ice, &spec).bind("m", "hits", Split::Test, &spec, &rows).unwrap();
         let features = EventTensor::Features(vec![PulseFeature::X, PulseFeature::Time, PulseFeature::Charge]);
         let values = |row| {
-            let alone = bound.batch(&[row], &rows).unwrap().tensor(&features, 6);
-            let among = bound.batch(&[39 - row, row, (row + 1) % 40], &rows).unwrap().tensor(&features, 6);
+            let alone = bound.batch(&[row], &rows).unwrap().tensor(&features, 6, &Pool::default());
+            let among =
+                bound.batch(&[39 - row, row, (row + 1) % 40], &rows).unwrap().tensor(&features, 6, &Pool::default());
             assert_eq!(f32s(&among)[18..36], *f32s(&alone), "event {row}");
             f32s(&alone).to_vec()
         };

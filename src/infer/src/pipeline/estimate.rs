@@ -68,12 +68,12 @@ pub fn estimate(runtime: &Runtime, request: &Request<'_>) -> Result<Estimate, In
                 let batches = cuts[graph].batches.len();
                 // In the middle: sorted events are longest in front.
                 let from = (batches / 2).saturating_sub(WARM_UP / 2);
-                let mut session = None;
+                let mut held = None;
                 let (mut load_seconds, mut timed, mut rows, mut width) = (0.0, 0.0, 0, 1);
                 for at in from..(from + WARM_UP).min(batches) {
                     let start = Instant::now();
                     let item = Item { graph, batches: at..at + 1 };
-                    let parts = job.here(&mut session, &cuts[graph], &item)?;
+                    let parts = job.here(&mut held, &cuts[graph], &item)?;
                     let seconds = start.elapsed().as_secs_f64();
                     width = parts.first().map_or(1, |part| part.width);
                     if at == from && batches > 1 {
@@ -106,7 +106,7 @@ pub fn estimate(runtime: &Runtime, request: &Request<'_>) -> Result<Estimate, In
             let zeros = |split: Option<&SplitRows<'_>>| {
                 split.map(|split| StageRows {
                     width,
-                    values: vec![0.0; split.rows.len() * width],
+                    values: vec![0.0; split.rows.len() * width].into(),
                     predicted: vec![true; split.rows.len()],
                 })
             };

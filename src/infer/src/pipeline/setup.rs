@@ -157,7 +157,7 @@ impl<'a> Setup<'a> {
         let inputs = self.request.partial.as_ref().map(|partial| partial.inputs);
         hash.bytes(inputs.as_ref().map_or(&[], |print| &print.as_bytes()[..]))
             .bytes(self.runtime.engine_name().as_bytes());
-        hash.bytes(self.runtime.version().as_bytes()).bytes(format!("{:?}", self.placed.place).as_bytes());
+        hash.bytes(self.runtime.version().as_bytes()).bytes(&[u8::from(self.placed.is_cpu())]);
         hash.length(self.request.batch_size.unwrap_or(self.request.manifest.batch_size));
         for split in [self.train, self.test] {
             hash.bytes(split.map(|split| split.rows.fingerprint()).as_ref().map_or(&[], |print| &print.as_bytes()[..]));
@@ -180,15 +180,11 @@ impl<'a> Setup<'a> {
 
     /// Where the graphs really ran.
     pub(crate) fn device(&self) -> RanOn {
-        match self.placed.place {
-            Place::Cpu => RanOn::Cpu,
-            Place::Cuda { index, .. } => {
-                match (self.on_device.load(Ordering::Relaxed), self.on_cpu.load(Ordering::Relaxed)) {
-                    (true, false) => RanOn::Cuda(index),
-                    (true, true) => RanOn::Mixed(index),
-                    (false, _) => RanOn::Cpu,
-                }
-            }
+        let gpus = self.placed.gpus();
+        match (self.on_device.load(Ordering::Relaxed), self.on_cpu.load(Ordering::Relaxed)) {
+            (true, false) if !self.placed.is_cpu() => RanOn::Cuda(gpus),
+            (true, true) if !self.placed.is_cpu() => RanOn::Mixed(gpus),
+            _ => RanOn::Cpu,
         }
     }
 

@@ -5,6 +5,7 @@
 
 use super::{Setup, prepared, stage::Job};
 use crate::{
+    batch::Values,
     cut::{Cut, Item},
     error::InferError,
     partial,
@@ -17,6 +18,7 @@ use std::{ops::Range, sync::Arc};
 /// Runs a shard in a worker's process, which is started where there is none; in a second one where it dies.
 pub(super) fn run(
     executor: &dyn Executor,
+    worker: usize,
     remote: &mut Option<Box<dyn Remote>>,
     shard: &Shard,
 ) -> Result<Vec<u8>, ShardError> {
@@ -24,7 +26,7 @@ pub(super) fn run(
     loop {
         let mut process = match remote.take() {
             Some(process) => process,
-            None => executor.start()?,
+            None => executor.start(worker)?,
         };
         match process.run(shard) {
             Err(ShardError::Lost(_)) if first => first = false,
@@ -50,7 +52,11 @@ fn pack(parts: &[Part]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(parts.iter().map(|part| 8 + 8 * part.values.len()).sum());
     for part in parts {
         bytes.extend_from_slice(&(part.width as u64).to_le_bytes());
-        part.values.iter().for_each(|value| bytes.extend_from_slice(&value.to_le_bytes()));
+        let mut push = |value: f64| bytes.extend_from_slice(&value.to_le_bytes());
+        match &part.values {
+            Values::F32(values) => values.iter().for_each(|&value| push(value.into())),
+            Values::F64(values) => values.iter().for_each(|&value| push(value)),
+        }
     }
     bytes
 }
@@ -70,7 +76,7 @@ pub(super) fn parts(bytes: &[u8], cut: &Cut, batches: &[(usize, Range<usize>)]) 
             split: rows.split,
             rows: Arc::clone(&rows.rows),
             range: range.clone(),
-            values: values.iter().map(|value| f64::from_le_bytes(*value)).collect(),
+            values: Values::F64(values.iter().map(|value| f64::from_le_bytes(*value)).collect()),
             width,
         });
     }
@@ -95,7 +101,7 @@ pub fn serve(
             let done = match (first.stage, &request.partial) {
                 (0, _) | (_, None) => Vec::new(),
                 (_, Some(partial)) => {
-                    let read = partial::read(&partial.path, key);
+                    let read = partial::read(&partial.path, key, request.scratch);
                     let read = read.map_err(|source| InferError::Io { path: partial.path.clone(), source });
                     match read {
                         Ok(Some(state)) => state.done,

@@ -6,9 +6,10 @@ use crate::{
     scan::{Limits, scan_bytes},
 };
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     process::Command,
-    sync::OnceLock,
+    sync::{Mutex, OnceLock, PoisonError},
 };
 
 /// `y = x + x`, f32 of shape (n, 1): the smallest graph with a kernel in it.
@@ -80,10 +81,11 @@ fn preload(library: &Path) {
     }
 }
 
-/// Whether device `index` runs the tiny graph, else why not. The answer for a device is kept.
+/// Whether device `index` runs the tiny graph, else why not. Answers are kept.
 pub(crate) fn usable(ort: &'static OrtEngine, index: u32) -> Result<(), String> {
-    static FIRST: OnceLock<Result<(), String>> = OnceLock::new();
-    if index == 0 { FIRST.get_or_init(|| try_tiny(ort, 0)).clone() } else { try_tiny(ort, index) }
+    static KNOWN: Mutex<BTreeMap<u32, Result<(), String>>> = Mutex::new(BTreeMap::new());
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    known.entry(index).or_insert_with(|| try_tiny(ort, index)).clone()
 }
 
 fn try_tiny(ort: &'static OrtEngine, index: u32) -> Result<(), String> {

@@ -109,7 +109,7 @@ pub fn stage(name: &str, graphs: &str, inputs: &[(&str, InputSpec)]) -> Stage {
 }
 
 pub fn manifest(kind: OutputKind, average: Average, stages: Vec<Stage>) -> Manifest {
-    let spec = TableSpec { train: None, test: None, columns: None };
+    let spec = TableSpec { train: None, test: None, columns: None, array: None };
     Manifest {
         model: "model".parse().unwrap(),
         folder: graphs(),

@@ -18,6 +18,7 @@ fn a_record_reads_back() {
     (it.engine, it.library, it.device) = (Some("ort".into()), Some("1.31.1".into()), Some("cpu".into()));
     it.precision = Some(Precision::F16);
     (it.rows, it.seconds, it.rows_per_second) = (Some(7), Some(0.1 + 0.2), Some(1e300));
+    it.workers = Some(7);
     it.peak_memory_bytes = Some(u64::MAX);
     it.write(&workspace, &moa()).unwrap();
     assert_eq!(RunRecord::read(&workspace, &moa(), &model("nn")).unwrap(), it);

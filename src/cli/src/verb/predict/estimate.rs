@@ -73,12 +73,14 @@ pub(super) fn run(shared: &mut Shared<'_>, models: Vec<Manifest>) -> Result<bool
 }
 
 fn measured(shared: &mut Shared<'_>, prepared: &super::Prepared) -> Result<Estimate, Failure> {
-    let inputs = shared.files.inputs(shared.context, &prepared.manifest, prepared.splits)?;
+    let inputs = shared.inputs(prepared)?;
     let runtime = shared.runtime()?;
     let competition = shared.context.competition.id.as_str();
     let model = &prepared.manifest.model;
-    let local =
-        shared.it.executor.map(|n| super::local::Local::new(n, shared.arguments, shared.it, competition, model));
+    let local = shared
+        .it
+        .executor
+        .map(|n| super::local::Local::new(n, shared.arguments, shared.it, &shared.gpus, competition, model));
     let estimate = {
         let executor = local.as_ref().map(|local| local as &dyn Executor);
         let request = Request { partial: None, executor, ..shared.request(prepared, &inputs) };

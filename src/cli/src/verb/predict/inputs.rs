@@ -7,35 +7,55 @@ use blend_core::{
     manifest::{ColumnFile, EventsSpec, InputSpec, Manifest, PulseFiles},
 };
 use blend_infer::{EventTables, FoldMaps, PulseTables, Splits, Tables};
-use blend_store::{IdSpec, ReadOptions, Table};
+use blend_store::{IdSpec, StreamOptions};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
+/// A table that was opened; several models may read it.
+type Table = Arc<dyn TableSource>;
+
+/// What was asked of a file.
+#[derive(PartialEq, Eq, Hash)]
+struct Key {
+    path: PathBuf,
+    id: Option<String>,
+    array: Option<String>,
+    /// The rows that it was said to have where it names none.
+    rows: Option<Fingerprint>,
+}
+
+/// The rows of either split, where they are known.
+#[derive(Clone, Copy)]
+pub(crate) struct Known<'a> {
+    pub(crate) train: Option<&'a RowIndex>,
+    pub(crate) test: Option<&'a RowIndex>,
+}
+
 /// Files that were read, by what was asked of them.
 #[derive(Default)]
 pub(crate) struct Files {
-    tables: HashMap<(PathBuf, Option<String>), Arc<Table>>,
+    tables: HashMap<Key, Table>,
     folds: HashMap<(PathBuf, String), Arc<Folds>>,
 }
 
 /// What one model is fed with.
 pub(crate) struct Inputs {
-    tables: BTreeMap<String, [Option<Arc<Table>>; 2]>,
+    tables: BTreeMap<String, [Option<Table>; 2]>,
     events: BTreeMap<String, Events>,
 }
 
 struct Events {
     splits: [Option<Pulses>; 2],
-    geometry: Arc<Table>,
-    ice: Option<Arc<Table>>,
+    geometry: Table,
+    ice: Option<Table>,
 }
 
 struct Pulses {
-    pulses: Vec<Arc<Table>>,
-    meta: Vec<Arc<Table>>,
+    pulses: Vec<Table>,
+    meta: Vec<Table>,
 }
 
 /// A model's fold maps, and those of its stages.
@@ -98,26 +118,35 @@ impl Inputs {
 
 impl Pulses {
     fn borrowed(&self) -> PulseTables<'_> {
-        fn all(tables: &[Arc<Table>]) -> Vec<&dyn TableSource> {
+        fn all(tables: &[Table]) -> Vec<&dyn TableSource> {
             tables.iter().filter_map(|table| source(Some(table))).collect()
         }
         PulseTables { pulses: all(&self.pulses), meta: all(&self.meta) }
     }
 }
 
-fn source(table: Option<&Arc<Table>>) -> Option<&dyn TableSource> {
-    table.map(|table| table.as_ref() as &dyn TableSource)
+fn source(table: Option<&Table>) -> Option<&dyn TableSource> {
+    table.map(AsRef::as_ref)
 }
 
 impl Files {
-    /// Opens what `splits` of a model need.
-    pub(crate) fn inputs(&mut self, context: &Context, manifest: &Manifest, splits: Splits) -> Result<Inputs, Failure> {
+    /// Opens what `splits` of a model need; what has no ids has the `known` rows.
+    pub(crate) fn inputs(
+        &mut self,
+        context: &Context,
+        manifest: &Manifest,
+        splits: Splits,
+        known: Known<'_>,
+    ) -> Result<Inputs, Failure> {
         let mut inputs = Inputs { tables: BTreeMap::new(), events: BTreeMap::new() };
         for name in used_tables(manifest) {
             let spec = &manifest.tables[name];
-            let train = spec.train.as_ref().filter(|_| splits.oof).map(|path| self.by_id(context, path)).transpose()?;
-            let test = spec.test.as_ref().filter(|_| splits.test).map(|path| self.by_id(context, path)).transpose()?;
-            inputs.tables.insert(name.to_owned(), [train, test]);
+            let mut open = |path: &Option<PathBuf>, asked: bool, rows| {
+                let path = path.as_ref().filter(|_| asked);
+                path.map(|path| self.by_id(context, path, spec.array.as_deref(), rows)).transpose()
+            };
+            let tables = [open(&spec.train, splits.oof, known.train)?, open(&spec.test, splits.test, known.test)?];
+            inputs.tables.insert(name.to_owned(), tables);
         }
         for name in used_events(manifest) {
             let events = self.events(context, &manifest.events[name], splits)?;
@@ -129,37 +158,48 @@ impl Files {
     fn events(&mut self, context: &Context, spec: &EventsSpec, splits: Splits) -> Result<Events, Failure> {
         let mut pulses = |files: &Option<PulseFiles>, asked: bool| -> Result<Option<Pulses>, Failure> {
             let Some(files) = files.as_ref().filter(|_| asked) else { return Ok(None) };
-            Ok(Some(Pulses {
-                pulses: files.pulses.iter().map(|path| self.by_position(context, path)).collect::<Result<_, _>>()?,
-                meta: files.meta.iter().map(|path| self.by_id(context, path)).collect::<Result<_, _>>()?,
-            }))
+            let meta = files.meta.iter().map(|path| self.by_id(context, path, None, None));
+            let meta = meta.collect::<Result<_, _>>()?;
+            let pulses = files.pulses.iter().map(|path| self.open(context, path, None, None, None));
+            Ok(Some(Pulses { pulses: pulses.collect::<Result<_, _>>()?, meta }))
         };
         Ok(Events {
             splits: [pulses(&spec.train, splits.oof)?, pulses(&spec.test, splits.test)?],
-            geometry: self.read(context, &spec.geometry, Some("sensor_id"))?,
-            ice: spec.ice.as_ref().map(|path| self.by_position(context, path)).transpose()?,
+            geometry: self.open(context, &spec.geometry, Some("sensor_id"), None, None)?,
+            ice: spec.ice.as_ref().map(|path| self.open(context, path, None, None, None)).transpose()?,
         })
     }
 
-    fn by_id(&mut self, context: &Context, path: &Path) -> Result<Arc<Table>, Failure> {
-        let without_ids = path.extension().is_some_and(|extension| extension == "npy");
+    fn by_id(
+        &mut self,
+        context: &Context,
+        path: &Path,
+        array: Option<&str>,
+        rows: Option<&RowIndex>,
+    ) -> Result<Table, Failure> {
         let id = context.competition.id_column.clone();
-        self.read(context, path, (!without_ids).then_some(id.as_str()))
+        self.open(context, path, Some(&id), array, rows)
     }
 
-    fn by_position(&mut self, context: &Context, path: &Path) -> Result<Arc<Table>, Failure> {
-        self.read(context, path, None)
-    }
-
-    fn read(&mut self, context: &Context, path: &Path, id: Option<&str>) -> Result<Arc<Table>, Failure> {
-        let key = (path.to_owned(), id.map(ToOwned::to_owned));
+    fn open(
+        &mut self,
+        context: &Context,
+        path: &Path,
+        id: Option<&str>,
+        array: Option<&str>,
+        rows: Option<&RowIndex>,
+    ) -> Result<Table, Failure> {
+        let owned = |text: Option<&str>| text.map(ToOwned::to_owned);
+        let rows_are = rows.map(RowIndex::fingerprint);
+        let key = Key { path: path.to_owned(), id: owned(id), array: owned(array), rows: rows_are };
         if let Some(table) = self.tables.get(&key) {
             return Ok(table.clone());
         }
         let spec = id.map_or(IdSpec::Positions, |id| IdSpec::Column(id.to_owned()));
-        let table = Table::read(path, &ReadOptions { id: spec, ..ReadOptions::default() })
+        let folder = context.workspace.competition_folder(&context.competition.id);
+        let options = StreamOptions { rows: rows.cloned(), array: owned(array), ..StreamOptions::new(spec, folder) };
+        let table = blend_store::stream::open(path, &options)
             .map_err(|error| Failure::from(error).at(context.show(path)).details("named by a model.yaml"))?;
-        let table = Arc::new(table);
         self.tables.insert(key, table.clone());
         Ok(table)
     }

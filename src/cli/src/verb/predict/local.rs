@@ -22,6 +22,8 @@ const LONGEST: u64 = 1 << 34;
 pub(crate) struct Local {
     workers: usize,
     command: Vec<OsString>,
+    /// What the workers run on, in turn.
+    devices: Vec<String>,
 }
 
 struct Process {
@@ -37,15 +39,23 @@ pub(crate) fn workers(text: &str) -> Result<usize, String> {
 }
 
 impl Local {
-    /// Processes that see what this one sees: the same workspace, competition, engine and batches.
-    pub(crate) fn new(workers: usize, arguments: &Arguments, it: &Predict, competition: &str, model: &ModelId) -> Self {
+    /// Processes that see what this one sees: the same workspace, competition, engine and batches; of several `gpus`
+    /// one each, in turn.
+    pub(crate) fn new(
+        workers: usize,
+        arguments: &Arguments,
+        it: &Predict,
+        gpus: &[u32],
+        competition: &str,
+        model: &ModelId,
+    ) -> Self {
         let mut command: Vec<OsString> = vec!["-q".into(), "--threads".into(), "1".into(), "-C".into()];
         command.push(arguments.directory.clone().into());
         command.extend(["-c".into(), competition.into()]);
         if arguments.allow_outside {
             command.push("--allow-outside".into());
         }
-        command.extend([VERB.into(), model.as_str().into(), "--device".into(), it.device.clone().into()]);
+        command.extend([VERB.into(), model.as_str().into()]);
         if !it.split.is_empty() {
             let names: Vec<&str> = it.split.iter().map(|split| split.name()).collect();
             command.extend(["--split".into(), names.join(",").into()]);
@@ -59,7 +69,11 @@ impl Local {
         if let Some(library) = &it.engine.ort_lib {
             command.extend(["--ort-lib".into(), library.clone().into()]);
         }
-        Self { workers, command }
+        let mut devices: Vec<String> = gpus.iter().map(|gpu| format!("cuda:{gpu}")).collect();
+        if devices.is_empty() {
+            devices.push(it.device.clone());
+        }
+        Self { workers, command, devices }
     }
 }
 
@@ -68,11 +82,12 @@ impl Executor for Local {
         self.workers
     }
 
-    fn start(&self) -> Result<Box<dyn Remote>, ShardError> {
+    fn start(&self, worker: usize) -> Result<Box<dyn Remote>, ShardError> {
         let failed = |error: io::Error| ShardError::Failed { message: format!("no process: {error}"), exit: 4 };
         let program = std::env::current_exe().map_err(failed)?;
         let mut child = Command::new(program)
             .args(&self.command)
+            .args(["--device", &self.devices[worker % self.devices.len()]])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
