@@ -2,15 +2,15 @@
 
     python scripts/bench_infer.py BLEND [LIBRARY]
 
-needs numpy, pandas, torch, onnx, onnxruntime. Made here from a fixed seed in a temporary folder:
+needs numpy, pandas, pyarrow, onnx, onnxruntime. Made here from a fixed seed in a temporary folder:
 
 - tabular: an MLP 875-1024-1024-206 over rows of f32, at several batch sizes. The figure is that of the size at which
   Python is fastest; beside it what the run as a whole takes over its sessions' runs alone, loads included;
 - events: masked attention over ragged events, `blend` with its own batches; Python with batches of 32 in the order of the
   file, padded to the batch's longest, and with the length-matched batches of IceCube's second place: 32 events of one
   bucket of 16 pulses, what is left over merged;
-- features: events to tensors, against a data set of the second place's kind, which makes one event at a time with pandas,
-  numpy and torch;
+- features: events to tensors, against a data set of the second place's kind, which makes one event at a time (here with
+  numpy's arrays, which cost less than the torch tensors it made);
 - memory: the peak of a run over ten times the rows, less the sums and results that lie in files, over that of one.
 
 Prints medians of paired runs, and PASS or MISS for each target. Where tables are small they are read before the clock
@@ -28,7 +28,6 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pandas as pd
-import torch
 from onnx import TensorProto as T
 from onnx import helper as h
 from onnx import numpy_helper as nh
@@ -239,7 +238,7 @@ def events(program, folder, library):
     target("ragged events over the second place's matched batches", ratio, least=1.0)
 
 
-class OneByOne(torch.utils.data.Dataset):
+class OneByOne:
     """A data set of the second place's kind: an event is looked up, joined with the sensors, scaled, cut and padded."""
 
     def __init__(self, geometry, pulses, length):
@@ -249,9 +248,6 @@ class OneByOne(torch.utils.data.Dataset):
             self.sensors.loc[string * 60 + 11 : string * 60 + 60, "qe"] = 1
         self.pulses = pulses.set_index("event_id")
         self.ids = pulses["event_id"].unique()
-
-    def __len__(self):
-        return len(self.ids)
 
     def __getitem__(self, at):
         event = self.pulses.loc[[self.ids[at]]]
@@ -267,15 +263,15 @@ class OneByOne(torch.utils.data.Dataset):
         kept = min(n, self.length)
 
         def padded(values, kind, *more):
-            out = torch.zeros((self.length, *more), dtype=kind)
-            out[:kept] = torch.from_numpy(np.ascontiguousarray(values)).to(kind)
+            out = np.zeros((self.length, *more), kind)
+            out[:kept] = values
             return out
 
         return {
-            "pos": padded(sensor[["x", "y", "z"]].to_numpy() / 500, torch.float32, 3),
-            "time": padded(time_of, torch.float32), "charge": padded(charge, torch.float32),
-            "auxiliary": padded(auxiliary, torch.int64), "qe": padded(sensor["qe"].to_numpy(), torch.int64),
-            "mask": torch.arange(self.length) < kept, "L0": torch.tensor(n),
+            "pos": padded(sensor[["x", "y", "z"]].to_numpy() / 500, np.float32, 3),
+            "time": padded(time_of, np.float32), "charge": padded(charge, np.float32),
+            "auxiliary": padded(auxiliary, np.int64), "qe": padded(sensor["qe"].to_numpy(), np.int64),
+            "mask": np.arange(self.length) < kept, "L0": np.int64(n),
         }
 
 
@@ -301,7 +297,8 @@ def features(program, folder, library):
     def python(n=1000):
         start = time.perf_counter()
         for i in range(0, n, 32):
-            torch.utils.data.default_collate([data[at] for at in range(i, min(i + 32, n))])
+            batch = [data[at] for at in range(i, min(i + 32, n))]
+            {key: np.stack([event[key] for event in batch]) for key in batch[0]}
         return n / (time.perf_counter() - start)
 
     def ours():
@@ -331,7 +328,6 @@ def memory(program, folder, library):
 def main():
     program = str(Path(sys.argv[1]).resolve())
     library = ["--ort-lib", sys.argv[2]] if len(sys.argv) > 2 else []
-    torch.set_num_threads(1)
     print(f"onnxruntime {ort.__version__}, one thread, medians of {PAIRS} pairs")
     for problem in (tabular, events, features, memory):
         with tempfile.TemporaryDirectory() as folder:

@@ -15,7 +15,7 @@ use std::{
 };
 
 /// Bytes of text that are taken apart at a time.
-const TEXT: usize = if cfg!(test) { 1 << 12 } else { 4 << 20 };
+const TEXT: usize = if cfg!(test) { 1 << 12 } else { 1 << 20 };
 
 pub(super) struct Csv {
     path: PathBuf,
@@ -136,16 +136,18 @@ impl Parts for Csv {
         let mut first_row = 0;
         each_frame(&self.path, &mut |_, frame| {
             let n_rows = frame.height();
-            let mut columns = Vec::with_capacity(frame.width());
-            for (at, column) in frame.columns().iter().enumerate() {
+            // Each column goes as soon as it is taken: as text they need several times the space of their values.
+            for (at, column) in frame.into_columns().into_iter().enumerate() {
                 let texts = column.str().map_err(|e| crate::frame::refused(&self.path, e))?;
                 let cells = self.types.get(at).copied().flatten().and_then(|kind| cells(texts, kind));
                 let Some(cells) = cells else { return Ok(false) };
-                columns.push((at, Raw { name: column.name().to_string(), cells }));
+                let raw = Raw { name: column.name().to_string(), cells };
+                if !take(Part { first_row, columns: vec![(at, raw)] })? {
+                    return Ok(false);
+                }
             }
-            let part = Part { first_row, columns };
             first_row += n_rows;
-            take(part)
+            Ok(true)
         })?;
         Ok(())
     }
