@@ -46,7 +46,7 @@ pub(crate) struct Inputs {
 pub(crate) struct Pool(Mutex<Vec<Vec<f32>>>);
 
 /// Vectors that a pool keeps.
-const POOLED: usize = 8;
+const POOLED: usize = 64;
 
 impl Pool {
     /// A vector of `n` values, whatever they are.

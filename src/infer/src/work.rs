@@ -5,7 +5,7 @@ use std::{
     sync::{
         Condvar, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
-        mpsc::{self, Receiver, SyncSender},
+        mpsc::{self, Receiver, Sender, SyncSender},
     },
     thread,
 };
@@ -79,10 +79,9 @@ where
         turn.lock().unwrap_or_else(PoisonError::into_inner).panicked = true;
         moved.notify_all();
     };
-    let feed = |to: SyncSender<Fed<P, E>>| {
+    let feed = |to: SyncSender<Fed<P, E>>, asked: Receiver<()>| {
         let _guard = OnPanic(alarm);
-        loop {
-            // Taken only when the pieces of the item before are nearly used up, so that no worker hoards items.
+        while asked.recv().is_ok() {
             let item = next_item.fetch_add(1, Ordering::Relaxed);
             if item >= n_items || to.send(Fed::Item(item)).is_err() {
                 return;
@@ -97,10 +96,21 @@ where
             }
         }
     };
-    let run = |worker: usize, from: Receiver<Fed<P, E>>| {
+    // Among several an item is taken when its turn has come, so that none is hoarded while others wait for it; a worker
+    // that is alone may have the next one prepared.
+    let early = if n_workers == 1 { AHEAD } else { 0 };
+    let run = |worker: usize, from: Receiver<Fed<P, E>>, ask: Sender<()>| {
         let _guard = OnPanic(alarm);
         let mut state = init(worker);
-        while let Ok(Fed::Item(item)) = from.recv() {
+        // Who is asked may have gone, after the last item: then there is nothing to receive, either.
+        let next = || {
+            let _ = ask.send(());
+            from.recv()
+        };
+        for _ in 0..early {
+            let _ = ask.send(());
+        }
+        while let Ok(Fed::Item(item)) = next() {
             let mut pieces = Pieces { from: &from, ended: Some(false) };
             let result = work(&mut state, item, &mut pieces);
             if result.is_ok() {
@@ -134,9 +144,9 @@ where
     thread::scope(|scope| {
         let (feed, run) = (&feed, &run);
         for worker in 0..n_workers.min(n_items) {
-            let (to, from) = mpsc::sync_channel(AHEAD);
-            scope.spawn(move || feed(to));
-            scope.spawn(move || run(worker, from));
+            let ((to, from), (ask, asked)) = (mpsc::sync_channel(AHEAD), mpsc::channel());
+            scope.spawn(move || feed(to, asked));
+            scope.spawn(move || run(worker, from, ask));
         }
     });
     let turn = turn.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -230,6 +240,27 @@ mod tests {
             });
             assert!(panicked.is_err());
         }
+    }
+
+    #[test]
+    fn no_worker_takes_an_item_that_another_could_do() {
+        let taken = AtomicUsize::new(0);
+        let prepare = |item: usize, emit: &mut Emit<'_, usize>| {
+            taken.fetch_add(1, Ordering::Relaxed);
+            itself(item, emit)
+        };
+        let done = AtomicUsize::new(0);
+        let work = |_: &mut (), _: usize, pieces: &mut Pieces<'_, usize, ()>| {
+            pieces.try_for_each(|piece| piece.map(drop))?;
+            thread::sleep(Duration::from_millis(1));
+            assert!(taken.load(Ordering::Relaxed) <= done.load(Ordering::Relaxed) + 3);
+            Ok(())
+        };
+        let commit = |_, ()| {
+            done.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        };
+        ordered(60, 3, prepare, |_| (), work, commit).unwrap();
     }
 
     #[test]
