@@ -28,6 +28,7 @@ echo "making the problem in $room/models/moa" >&2
 # What an audit costs, beside pandas and scipy.
 cargo build --quiet --locked -p blend-core --example relations
 "$room/venv/bin/python" "$(dirname "$0")/bench_audit.py" "$blend" "$(dirname "$blend")/examples/relations" "$room/audit"
+
 # Inference beside Python's onnxruntime, with the very library that it loads.
 library=$(find "$room/venv" -name 'libonnxruntime.so*' | head -n 1)
 "$room/venv/bin/python" "$here/../bench_infer.py" "$blend" ${library:+"$library"} || echo "inference missed a target" >&2

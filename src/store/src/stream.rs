@@ -131,7 +131,7 @@ fn decode(path: &Path, mut parts: Box<dyn Parts>, options: &StreamOptions) -> Re
     let (mut whole, mut n_rows) = (true, 0);
     parts.each(&mut |part| {
         for (at, raw) in part.columns {
-            let fits = match (raw.cells, place[at]) {
+            let fits = match (raw.cells.widened(), place[at]) {
                 (Cells::Typed(column, null), _) if Some(at) == id => {
                     n_rows += column.len();
                     null.is_none() && ids.extend(column)
@@ -218,6 +218,7 @@ fn width(kind: ColumnType) -> usize {
 /// The types of columns that were decoded.
 fn types_of(raws: &[Raw]) -> Vec<Option<ColumnType>> {
     let kind = |raw: &Raw| match &raw.cells {
+        Cells::Small(_) => Some(ColumnType::I64),
         Cells::Typed(column, _) => Some(column.column_type()),
         Cells::Other(_) => None,
     };

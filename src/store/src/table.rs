@@ -114,6 +114,16 @@ pub(crate) enum Cells {
     Other(String),
 }
 
+impl Cells {
+    /// Without a narrow type.
+    pub(crate) fn widened(self) -> Self {
+        match self {
+            Self::Small(values) => Self::Typed(widened(&values), None),
+            cells => cells,
+        }
+    }
+}
+
 impl Table {
     /// Reads the file at `path`; the extension says which format it is in.
     ///
@@ -348,19 +358,14 @@ impl TableSource for Table {
             Some(stored) => Ok(stored),
         };
         let stored = columns.iter().map(stored).collect::<Result<Vec<&Stored>, _>>()?;
-        let wide = |stored: &&Stored| match stored {
-            Stored::Small(values) => Some(widened(&values[rows.clone()])),
-            Stored::Wide(..) => None,
-        };
-        let wide: Vec<Option<Column>> = stored.iter().map(wide).collect();
-        let mut views = Vec::with_capacity(columns.len());
-        for (stored, wide) in stored.iter().zip(&wide) {
-            views.push(match (stored, wide) {
-                (_, Some(column)) => column.view(0..rows.len()),
-                (Stored::Wide(column, _), None) => column.view(rows.clone()),
-                (Stored::Small(_), None) => return Err(SourceError("a column got lost".to_owned())),
+        let mut held: Vec<(Cow<'_, Column>, Range<usize>)> = Vec::with_capacity(columns.len());
+        for stored in stored {
+            held.push(match stored {
+                Stored::Small(values) => (Cow::Owned(widened(&values[rows.clone()])), 0..rows.len()),
+                Stored::Wide(column, _) => (Cow::Borrowed(column), rows.clone()),
             });
         }
+        let views: Vec<ColumnView<'_>> = held.iter().map(|(column, rows)| column.view(rows.clone())).collect();
         take(rows, &views);
         Ok(())
     }

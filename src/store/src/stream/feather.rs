@@ -63,6 +63,7 @@ impl Parts for Feather {
             while start < self.types.len() {
                 let raws = self.read(batch, start..end, None)?;
                 let rows = raws.iter().find_map(|raw| match &raw.cells {
+                    Cells::Small(values) => Some(values.len()),
                     Cells::Typed(column, _) => Some(column.len()),
                     Cells::Other(_) => None,
                 });

@@ -2,12 +2,11 @@
 
 use super::{Part, Parts};
 use crate::{
-    csv::{self, Survey},
+    csv,
     error::StoreError,
-    table::{Cells, IdSpec, Raw},
+    table::{Cells, IdSpec, Raw, ReadOptions},
 };
 use blend_core::source::{Column, ColumnType};
-use polars::prelude::{DataFrame, StringChunked};
 use std::{
     fs::File,
     io::{BufRead, BufReader, Read},
@@ -23,73 +22,62 @@ pub(super) struct Csv {
     types: Vec<Option<ColumnType>>,
 }
 
-/// What the cells of a column may be, all of them together.
-#[derive(Debug, Clone, Copy)]
-struct May {
-    int: bool,
-    number: bool,
-    flag: bool,
-}
-
-impl May {
-    fn look(&mut self, texts: &StringChunked) {
-        let all = |test: &dyn Fn(&str) -> bool| texts.iter().all(|text| test(text.unwrap_or_default()));
-        self.int = self.int && all(&|text| text.trim().parse::<i64>().is_ok());
-        self.number = self.number && (self.int || all(&|text| csv::number(text).is_some()));
-        self.flag = self.flag && !self.number && all(&|text| csv::boolean(text).is_some());
-    }
-
-    fn kind(self) -> ColumnType {
-        match self {
-            Self { int: true, .. } => ColumnType::I64,
-            Self { number: true, .. } => ColumnType::F64,
-            Self { flag: true, .. } => ColumnType::Bool,
-            _ => ColumnType::Text,
-        }
-    }
-}
-
 /// The file; `None` where it has quotes (lines may end within them then) or is no sound CSV.
 pub(super) fn open(path: &Path, id: &IdSpec) -> Option<Csv> {
-    let mut names: Vec<String> = Vec::new();
-    let mut may: Vec<May> = Vec::new();
-    let mut plain = true;
-    let looked = each_frame(path, &mut |header, frame| {
-        if names.is_empty() {
-            names = header;
-            // `true` is no number: whether a column may hold flags is known once it may not hold numbers.
-            may = vec![May { int: true, number: true, flag: true }; names.len()];
+    let mut known: Vec<(String, ColumnType)> = Vec::new();
+    let looked = each_part(path, &[], &mut |raws| {
+        let kinds: Vec<(String, ColumnType)> =
+            raws.into_iter().filter_map(|raw| Some((raw.name, kind(&raw.cells)?))).collect();
+        if known.is_empty() {
+            known = kinds;
+        } else {
+            known.iter_mut().zip(&kinds).for_each(|(known, (_, kind))| known.1 = join(known.1, *kind));
         }
-        plain = plain && frame.width() == names.len();
-        for (may, column) in may.iter_mut().zip(frame.columns()) {
-            match column.str() {
-                Ok(texts) => may.look(texts),
-                Err(_) => plain = false,
-            }
-        }
-        Ok(plain)
+        Ok(true)
     });
-    if !looked.is_ok_and(|whole| whole) || !plain || names.is_empty() {
+    if !looked.is_ok_and(|whole| whole) || known.is_empty() {
         return None;
     }
     let id = match id {
         IdSpec::FirstColumn => Some(0),
-        IdSpec::Column(name) => names.iter().position(|known| known == name),
+        IdSpec::Column(name) => known.iter().position(|(known, _)| known == name),
         IdSpec::Rows(_) | IdSpec::Positions => None,
     };
-    // Ids are taken as they are written: `007` stays `007`.
-    let kind = |(at, may): (usize, &May)| Some(if Some(at) == id { ColumnType::Text } else { may.kind() });
-    let types = may.iter().enumerate().map(kind).collect();
+    let (names, mut types): (Vec<_>, Vec<_>) = known.into_iter().map(|(name, kind)| (name, Some(kind))).unzip();
+    if let Some(id) = id {
+        // As it is written: `007` stays `007`.
+        types[id] = Some(ColumnType::Text);
+    }
     Some(Csv { path: path.to_owned(), names, types })
 }
 
-/// Hands the header and the cells of some lines at a time to `take`, which says whether to go on; `false` where the file
-/// cannot be cut like that.
-fn each_frame(
+fn kind(cells: &Cells) -> Option<ColumnType> {
+    match cells {
+        Cells::Small(_) => Some(ColumnType::I64),
+        Cells::Typed(column, _) => Some(column.column_type()),
+        Cells::Other(_) => None,
+    }
+}
+
+/// What holds the cells of two parts of a column.
+fn join(a: ColumnType, b: ColumnType) -> ColumnType {
+    use ColumnType::{F64, I64, Text};
+    match (a, b) {
+        _ if a == b => a,
+        (I64, F64) | (F64, I64) => F64,
+        _ => Text,
+    }
+}
+
+/// Hands all columns over some lines at a time to `take`, those named in `text` as text; `take` says whether to go on.
+/// `false` where the file cannot be cut like that.
+fn each_part(
     path: &Path,
-    take: &mut dyn FnMut(Vec<String>, DataFrame) -> Result<bool, StoreError>,
+    text: &[String],
+    take: &mut dyn FnMut(Vec<Raw>) -> Result<bool, StoreError>,
 ) -> Result<bool, StoreError> {
     let failed = |e| StoreError::io("read", path, e);
+    let options = ReadOptions { id: IdSpec::Positions, text: text.to_vec(), ..ReadOptions::default() };
     let mut file = BufReader::with_capacity(1 << 16, File::open(path).map_err(failed)?);
     let mut header = Vec::new();
     while header.iter().all(u8::is_ascii_whitespace) {
@@ -98,28 +86,22 @@ fn each_frame(
             return Ok(false);
         }
     }
-    let header = header.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&header).to_vec();
-    let mut text = header.clone();
+    let mut lines = header.clone();
     loop {
-        let read = file.by_ref().take(TEXT as u64).read_to_end(&mut text).map_err(failed)?;
+        let read = file.by_ref().take(TEXT as u64).read_to_end(&mut lines).map_err(failed)?;
         // To the end of the line that was begun.
-        file.read_until(b'\n', &mut text).map_err(failed)?;
-        if text.contains(&b'"') {
+        file.read_until(b'\n', &mut lines).map_err(failed)?;
+        if lines.contains(&b'"') {
             return Ok(false);
         }
-        if text[header.len()..].iter().all(u8::is_ascii_whitespace) {
+        if lines[header.len()..].iter().all(u8::is_ascii_whitespace) {
             return Ok(read == 0);
         }
-        let Survey { header: names, n_rows, blank } = csv::survey(path, &text)?;
-        let lines = csv::without(&text, &blank);
-        let frame = csv::cells(path, &lines, &(0..names.len()).collect::<Vec<_>>())?;
-        if frame.height() != n_rows {
-            return Ok(false);
-        }
-        if !take(names, frame)? {
+        let (_, raws) = csv::parse(path, &lines, &options)?;
+        if !take(raws)? {
             return Ok(true);
         }
-        text.truncate(header.len());
+        lines.truncate(header.len());
     }
 }
 
@@ -133,34 +115,30 @@ impl Parts for Csv {
     }
 
     fn each(&mut self, take: &mut dyn FnMut(Part) -> Result<bool, StoreError>) -> Result<(), StoreError> {
+        let is_text = |(_, kind): &(&String, &Option<ColumnType>)| **kind == Some(ColumnType::Text);
+        let text: Vec<String> =
+            self.names.iter().zip(&self.types).filter(is_text).map(|(name, _)| name.clone()).collect();
         let mut first_row = 0;
-        each_frame(&self.path, &mut |_, frame| {
-            let n_rows = frame.height();
-            // Each column goes as soon as it is taken: as text they need several times the space of their values.
-            for (at, column) in frame.into_columns().into_iter().enumerate() {
-                let texts = column.str().map_err(|e| crate::frame::refused(&self.path, e))?;
-                let cells = self.types.get(at).copied().flatten().and_then(|kind| cells(texts, kind));
-                let Some(cells) = cells else { return Ok(false) };
-                let raw = Raw { name: column.name().to_string(), cells };
-                if !take(Part { first_row, columns: vec![(at, raw)] })? {
-                    return Ok(false);
+        each_part(&self.path, &text, &mut |raws| {
+            let mut n_rows = 0;
+            let mut columns = Vec::with_capacity(raws.len());
+            for (at, Raw { name, cells }) in raws.into_iter().enumerate() {
+                let cells = match (cells.widened(), self.types.get(at)) {
+                    // Whole numbers here, others elsewhere in the column.
+                    (Cells::Typed(Column::I64(values), null), Some(Some(ColumnType::F64))) => {
+                        Cells::Typed(Column::F64(values.into_iter().map(|value| value as f64).collect()), null)
+                    }
+                    (cells, _) => cells,
+                };
+                if let Cells::Typed(column, _) = &cells {
+                    n_rows = column.len();
                 }
+                columns.push((at, Raw { name, cells }));
             }
+            let part = Part { first_row, columns };
             first_row += n_rows;
-            Ok(true)
+            take(part)
         })?;
         Ok(())
     }
-}
-
-/// The cells as what the whole column is.
-fn cells(texts: &StringChunked, kind: ColumnType) -> Option<Cells> {
-    let each = || texts.iter().map(Option::unwrap_or_default);
-    let (column, null) = match kind {
-        ColumnType::I64 => (Column::I64(csv::all(each(), |text| text.trim().parse().ok())?), None),
-        ColumnType::F64 => (Column::F64(csv::all(each(), csv::number)?), None),
-        ColumnType::Bool => (Column::Bool(csv::all(each(), csv::boolean)?), None),
-        _ => csv::text_column(texts),
-    };
-    Some(Cells::Typed(column, null))
 }
