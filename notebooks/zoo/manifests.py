@@ -56,8 +56,8 @@ def text(system: System) -> str:
     vector = system.output == "vector"
     lines = [
         f"# {system.id}: {system.n_networks} graph{'s' * (system.n_networks > 1)}, see docs/{system.competition}.md",
-        f"# Graphs absent: export them with `{command(system)}`.",
         f"model: {system.name}", f"output: {system.output}", f"average: {'raw' if vector else 'probability'}",
+        f"export: {command(system)}",
     ]
     if system.claim:
         lines.append(f'claimed: {{score: {system.claim[0]:.8g}, scope: "{system.claim[1]}"}}')

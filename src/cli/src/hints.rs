@@ -10,7 +10,10 @@ pub(crate) fn infer(error: &InferError) -> Option<String> {
         InferError::Runtime(error) => runtime(error),
         InferError::Engine { source, .. } => engine(source),
         InferError::Scan { source, .. } => scan(source),
-        InferError::MissingGraph { .. } => "put it there, or correct `graphs:` of its model.yaml",
+        InferError::MissingGraph { next, .. } => next,
+        InferError::OtherFolds { .. } => {
+            "bring back the map that the graphs were trained with; with another one rows would be predicted by graphs that saw them"
+        }
         InferError::NoStages { .. } => {
             "describe its graphs with `stages:`, or store finished outputs with `blend import`"
         }

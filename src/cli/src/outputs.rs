@@ -43,6 +43,7 @@ pub(crate) fn plain_manifest(context: &Context, model: ModelId, encoding: Encodi
         encoding,
         average: Average::Raw,
         claimed: None,
+        export: None,
         stages: Vec::new(),
         folds: None,
         folds_fingerprint: None,
@@ -53,6 +54,55 @@ pub(crate) fn plain_manifest(context: &Context, model: ModelId, encoding: Encodi
         allowed_domains: Vec::new(),
         allow: BTreeMap::new(),
     }
+}
+
+/// Whether a stage of a model has none of its graphs.
+pub(crate) fn lacks_graphs(manifest: &Manifest) -> bool {
+    let parts = |pattern: &str| pattern.split('/').map(str::to_owned).collect::<Vec<String>>();
+    manifest.stages.iter().any(|stage| !any_file(&manifest.folder, &parts(&stage.graphs)))
+}
+
+/// Whether a file below `folder` fits a pattern, given as its path's parts.
+fn any_file(folder: &Path, parts: &[String]) -> bool {
+    let Some((first, rest)) = parts.split_first() else { return folder.is_file() };
+    if !first.contains('{') {
+        return any_file(&folder.join(first), rest);
+    }
+    let mut entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.any(|it| fits(&it.file_name().to_string_lossy(), first) && any_file(&it.path(), rest))
+}
+
+/// Whether a name is a pattern with something in the place of `{seed}` and `{fold}`.
+fn fits(name: &str, pattern: &str) -> bool {
+    let pattern = pattern.replace("{seed}", "{fold}");
+    let parts: Vec<&str> = pattern.split("{fold}").collect();
+    let [start, middle @ .., end] = &parts[..] else { return name == pattern };
+    let Some(mut rest) = name.strip_prefix(start) else { return false };
+    for part in middle {
+        let Some(at) = rest.find(part) else { return false };
+        rest = &rest[at + part.len()..];
+    }
+    rest.ends_with(end)
+}
+
+/// Whether there are manifests alone: no model has a graph or stored outputs. Then nobody needs the contest's files.
+pub(crate) fn bare(context: &Context, models: &[ModelId]) -> Result<bool, Failure> {
+    for model in models {
+        let stored = [file::<Oof>(context, model), file::<Test>(context, model)].iter().any(|path| path.exists());
+        if stored || !lacks_graphs(&manifest_of(context, model)?) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// What to do about a model without stored outputs.
+pub(crate) fn how_to_get(manifest: &Manifest) -> String {
+    let model = &manifest.model;
+    if lacks_graphs(manifest) {
+        return format!("graphs absent: {}, then `blend predict {model}`", manifest.how_to_get_graphs());
+    }
+    format!("make them with `blend predict {model}` or `blend import {model}`")
 }
 
 /// The file of a model's stored outputs.
@@ -214,4 +264,24 @@ pub(crate) fn chosen(
         models.push(model);
     }
     Ok(models)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn graphs_are_found_by_their_pattern() {
+        assert!(fits("seed3_fold0.onnx", "seed{seed}_fold{fold}.onnx"));
+        assert!(fits("fold12.onnx", "fold{fold}.onnx") && fits("g.onnx", "g.onnx"));
+        assert!(!fits("fold1.pt", "fold{fold}.onnx") && !fits("seed1.onnx", "seed{seed}_fold{fold}.onnx"));
+        let folder = tempfile::tempdir().expect("folder");
+        let parts = |pattern: &str| pattern.split('/').map(str::to_owned).collect::<Vec<String>>();
+        let there = |pattern: &str| any_file(folder.path(), &parts(pattern));
+        assert!(!there("main/seed{seed}/fold{fold}.onnx"));
+        std::fs::create_dir_all(folder.path().join("main/seed7")).expect("folder");
+        assert!(!there("main/seed{seed}/fold{fold}.onnx"));
+        std::fs::write(folder.path().join("main/seed7/fold0.onnx"), "").expect("file");
+        assert!(there("main/seed{seed}/fold{fold}.onnx") && !there("other/fold{fold}.onnx"));
+    }
 }

@@ -21,6 +21,8 @@ pub struct Manifest {
     pub average: Average,
     /// The score its authors state.
     pub claimed: Option<Claimed>,
+    /// The command that makes the graphs, of a model whose graphs are too large to lie beside its manifest.
+    pub export: Option<String>,
     /// Chained graphs; empty for a model whose outputs were imported.
     pub stages: Vec<Stage>,
     /// The fold map, where it is not the competition's; a column `fold_seed{seed}` is a map for each seed.
@@ -47,6 +49,15 @@ impl Manifest {
     #[must_use]
     pub fn stored_kind(&self) -> OutputKind {
         self.average.stored_kind(self.encoding.kind)
+    }
+
+    /// What to type where the graphs are absent, after "graphs absent: ".
+    #[must_use]
+    pub fn how_to_get_graphs(&self) -> String {
+        match &self.export {
+            Some(command) => format!("export them with `{command}`"),
+            None => "put them there, or correct `graphs:` of its model.yaml".to_owned(),
+        }
     }
 }
 

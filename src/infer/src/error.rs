@@ -254,6 +254,8 @@ pub enum InferError {
         path: PathBuf,
         /// The pattern as written.
         pattern: String,
+        /// What to do, see [`Manifest::how_to_get_graphs`](blend_core::manifest::Manifest::how_to_get_graphs).
+        next: String,
     },
     /// A file that could not be read.
     #[error("{path} could not be read")]

@@ -219,7 +219,8 @@ fn find(
     let path = request.manifest.folder.join(&name);
     if !known.contains_key(&path) {
         if !path.exists() {
-            return Err(InferError::MissingGraph { model: model(), path, pattern: pattern.to_owned() });
+            let next = request.manifest.how_to_get_graphs();
+            return Err(InferError::MissingGraph { model: model(), path, pattern: pattern.to_owned(), next });
         }
         let (scan, bytes) =
             scan_file(&path, &request.manifest.allowed_domains, request.limits).map_err(|error| match error {

@@ -39,6 +39,7 @@ const FORM: Form = Form(&[
     ("transform", "`transform: exp` or `expm1`, for `output: value`"),
     ("frame", "`frame: xyz` or `yxz`, for `output: vector`"),
     ("claimed", "`claimed: {score: 0.01561, scope: \"as stated by the authors\"}`"),
+    ("export", "`export: COMMAND`, one line: what makes the graphs where they are absent"),
     (
         "stages",
         "as a list of `- {name: main, graphs: \"seed{seed}_fold{fold}.onnx\", inputs: {features: {table: features}}}`; \
@@ -71,6 +72,7 @@ struct Raw {
     transform: Option<At<String>>,
     frame: Option<At<String>>,
     claimed: Option<ClaimedRaw>,
+    export: Option<At<String>>,
     #[serde(default)]
     stages: Vec<At<StageRaw>>,
     seeds: Option<At<Vec<i64>>>,
@@ -187,6 +189,7 @@ fn check(doc: &Doc<'_>, model: &ModelId, raw: Raw) -> Result<Manifest, DocumentE
         encoding,
         average,
         claimed: raw.claimed.map(|raw| Claimed { score: raw.score.0, scope: raw.scope }),
+        export: raw.export.as_ref().map(|at| check_export(doc, at)).transpose()?,
         stages,
         folds,
         folds_fingerprint,
@@ -197,6 +200,15 @@ fn check(doc: &Doc<'_>, model: &ModelId, raw: Raw) -> Result<Manifest, DocumentE
         allowed_domains: raw.allowed_domains,
         allow: raw.allow,
     })
+}
+
+/// A command to print: one line without control characters.
+fn check_export(doc: &Doc<'_>, at: &At<String>) -> Result<String, DocumentError> {
+    let command = at.value.trim();
+    if command.is_empty() || command.chars().any(char::is_control) {
+        return Err(doc.fault(at.referenced, "`export` is no command on one line"));
+    }
+    Ok(command.to_owned())
 }
 
 fn check_encoding(doc: &Doc<'_>, kind: OutputKind, raw: &Raw) -> Result<Encoding, DocumentError> {
@@ -461,6 +473,7 @@ pub fn to_yaml(workspace: &Workspace, manifest: &Manifest) -> String {
         write::map([("score", Some(write::number(it.score))), ("scope", scope)])
     });
     page.line("claimed", claimed);
+    page.line("export", manifest.export.as_deref().map(write::text));
     if !manifest.stages.is_empty() {
         page.items("stages", manifest.stages.iter().map(|stage| write_stage(workspace, folder, stage)));
         page.line("batch_size", Some(manifest.batch_size.to_string()));

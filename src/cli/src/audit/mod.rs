@@ -64,13 +64,14 @@ impl AuditReport {
         let manifests: Vec<Manifest> =
             models.iter().map(|model| outputs::manifest_of(context, model)).collect::<Result<_, _>>()?;
         let accepted = Accepted::new(context, &manifests, allow)?;
-        let judged = if context.competition.truth.is_some() { Some(context.judged()?) } else { None };
+        let bare = outputs::bare(context, models)?;
+        let judged = if context.competition.truth.is_some() && !bare { Some(context.judged()?) } else { None };
         if let (Some(judged), Some(path)) = (&judged, &context.competition.truth) {
             // A truth that the metric cannot judge is said once, not as a table without scores.
             let bound = context.metric.bind(judged.truth.on(&judged.scope.rows));
             bound.map_err(|error| Failure::from(error).at(context.show(path)))?;
         }
-        let sample = context.sample()?;
+        let sample = if bare { None } else { context.sample()? };
         let names = labels::output_names(
             context,
             judged.as_ref().map(|judged| &judged.truth),

@@ -31,7 +31,7 @@ pub(super) fn read(context: &Context, manifests: &[Manifest]) -> Result<(Vec<Sto
                 model: Some(model.clone()),
                 place: context.show(&context.workspace.model_folder(&context.competition.id, model)),
                 cause: "no stored outputs".to_owned(),
-                hint: format!("make them with `blend predict {model}` or `blend import {model}`"),
+                hint: outputs::how_to_get(manifest),
                 count: 1,
             });
         }

@@ -35,7 +35,7 @@ pub(crate) fn run(arguments: &Arguments, it: &List, screen: &Screen) -> Result<b
 type Listing = (&'static str, Vec<Value>, TextTable);
 
 fn models(context: &Context) -> Result<Listing, Failure> {
-    let mut table = TextTable::new(&["model", "output", ">graphs", ">seeds", "oof", "test", ">claimed"]);
+    let mut table = TextTable::new(&["model", "output", ">graphs", ">seeds", "oof", "test", ">claimed", "note"]);
     let mut values = Vec::new();
     for model in context.workspace.models(&context.competition.id)? {
         let manifest = outputs::manifest_of(context, &model)?;
@@ -45,6 +45,7 @@ fn models(context: &Context) -> Result<Listing, Failure> {
         let seeds = manifest.stages.iter().map(|stage| stage.seeds.len()).max().unwrap_or(0);
         let claimed = manifest.claimed.as_ref().map(|claimed| claimed.score);
         let yes = |it: bool| if it { "yes" } else { "-" }.to_owned();
+        let absent = outputs::lacks_graphs(&manifest);
         table.row(vec![
             model.to_string(),
             manifest.encoding.kind.name().to_owned(),
@@ -53,11 +54,14 @@ fn models(context: &Context) -> Result<Listing, Failure> {
             yes(has[0]),
             yes(has[1]),
             claimed.map_or("-".to_owned(), |claimed| claimed.to_string()),
+            if absent { format!("graphs absent: {}", manifest.how_to_get_graphs()) } else { String::new() },
         ]);
         values.push(json!({
             "model": model.as_str(),
             "output": manifest.encoding.kind.name(),
             "graphs": stages,
+            "graphs_absent": absent,
+            "export": manifest.export,
             "seeds": seeds,
             "oof": has[0],
             "test": has[1],

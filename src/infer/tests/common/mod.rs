@@ -116,6 +116,7 @@ pub fn manifest(kind: OutputKind, average: Average, stages: Vec<Stage>) -> Manif
         encoding: Encoding::plain(kind),
         average,
         claimed: None,
+        export: None,
         stages,
         folds: None,
         folds_fingerprint: None,

@@ -93,7 +93,7 @@ fn the_average_is_what_suits_the_output() {
 #[test]
 fn everything_optional_reads_back() {
     let (_folder, workspace) = workspace();
-    let text = "model: m\noutput: vector\nframe: yxz\nallowed_domains: [ai.onnx.ml]\nallow: {leak: \"known: it is so\"}\n\
+    let text = "model: m\noutput: vector\nframe: yxz\nexport: \"make: all\"\nallowed_domains: [ai.onnx.ml]\nallow: {leak: \"known: it is so\"}\n\
         seeds: [1, 2]\nprecision: f16\nfolds: {file: ../f.csv, column: f}\n\
         tables: {a: {train: a.csv, columns: [x, '1']}, b: {test: b.csv}}\n\
         stages:\n  - {name: one, graphs: g.onnx, inputs: {i: {table: a, columns: [x], shape: [1, 1], transform: p.onnx}}, output: out, kind: value}\n  \
