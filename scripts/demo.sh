@@ -13,12 +13,14 @@ step search --target cv
 # The demo's test labels were held back from the models and the search; a real contest tells them never or afterwards.
 step submit --labels models/digits/data/test_labels.csv
 step verify
+step report
 
 cat <<T
 
 Done in $(($(date +%s) - start)) s. What there is now:
   models/digits/*/oof.feather, test.feather   stored outputs of every model, and run.yaml: where they came from
   blends/digits/best_cv.yaml                  the recipe: members, weights, scores, fingerprints
+  submissions/digits/report.html              all of it on one page, for a browser
   submissions/digits/best_cv.csv              the submission; best_cv.yaml beside it says what it was made from
 What to type next:
   $blend search --target cv --space log --name geometric

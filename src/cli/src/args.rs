@@ -70,6 +70,8 @@ pub(crate) enum Verb {
     Lb(leaderboard::Lb),
     /// The two finals, and why.
     Select(leaderboard::Select),
+    /// Everything there is to know on one HTML page.
+    Report(Report),
     /// Re-hash the chain submission, recipe, outputs, graphs, data.
     Verify(Verify),
     /// What inference would run on, and what is missing.
@@ -253,6 +255,9 @@ pub(crate) struct Audit {
     /// Order of the rows: `name`, `score` (of models: the best first; else: the worst first), or a model's name.
     #[arg(long, value_name = "KEY", default_value = "name")]
     pub(crate) sort: String,
+    /// Also write the page of `blend report`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -318,6 +323,19 @@ pub(crate) struct Submit {
     /// value of the column `usage` where there is one.
     #[arg(long, value_name = "FILE")]
     pub(crate) labels: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    /// Where to write the page; `submissions/COMPETITION/report.html` where not given.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// What `search --json` printed: the spread of the weights, and what is lost without each member.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) search: Vec<PathBuf>,
+    /// Iterations that `search --trace` wrote, to be drawn.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -77,6 +77,7 @@ fn run(arguments: &Arguments, screen: &Screen) -> Result<bool, failure::Failure>
         Verb::Submit(it) => verb::submit::run(arguments, it, screen),
         Verb::Lb(it) => verb::lb::run(arguments, it, screen),
         Verb::Select(it) => verb::select::run(arguments, it, screen),
+        Verb::Report(it) => verb::report::run(arguments, it, screen),
         Verb::Verify(it) => verb::verify::run(arguments, it, screen),
         Verb::Doctor(it) => verb::doctor::run(arguments, it, screen),
         Verb::Runtime(it) => verb::runtime::run(arguments, it, screen),

@@ -166,6 +166,14 @@ fn parts(metric: &dyn Metric, labels: &Labels, parts: &Option<Parts>) -> Vec<Par
         .collect()
 }
 
+/// The scores of predictions that are not under audit themselves, as a blend's; one per member.
+#[must_use]
+pub fn scores_of(ground: &Ground<'_>, oof: &PredictionMatrix<Oof>) -> Vec<Scores> {
+    let labels = ground.truth.on(ground.rows);
+    let whole = ground.metric.bind(labels.clone()).ok();
+    scores(ground, oof, &labels, whole.as_deref()).1
+}
+
 /// Names of the targets, and every model's scores.
 fn scores(
     ground: &Ground<'_>,

@@ -202,7 +202,8 @@ fn can_be_judged(context: &Context, member: &Predictions<Oof>) -> bool {
     context.metric.info().predictions.contains(&member.encoding().kind.as_probability())
 }
 
-fn ground<'a>(context: &'a Context, judged: &'a Judged) -> Ground<'a> {
+/// What predictions are judged on.
+pub(crate) fn ground<'a>(context: &'a Context, judged: &'a Judged) -> Ground<'a> {
     let rows = &judged.scope.rows;
     let folds = judged.folds.as_ref().map(|folds| Parts {
         names: folds.distinct().iter().map(ToString::to_string).collect(),

@@ -1,6 +1,7 @@
 //! What a person or a program sees: tables and notes, or one JSON object.
 
 pub(crate) mod audit;
+pub(crate) mod html;
 pub(crate) mod table;
 
 use crate::{

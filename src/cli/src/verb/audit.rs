@@ -19,6 +19,11 @@ pub(crate) fn run(arguments: &Arguments, it: &Audit, screen: &Screen) -> Result<
     }
     let audited = AuditReport::gather(&context, &models, &it.allow, Vec::new())?;
     report::audit::print(screen, &audited, it)?;
+    if let Some(path) = &it.html {
+        let page = super::report::page(&context, &audited, &super::report::Files::default())?;
+        let written = super::report::write(path, &page)?;
+        screen.line(format!("wrote {}", context.show(&written)));
+    }
     screen.object(report::audit::object(&audited));
     Ok(audited.faults() > 0)
 }

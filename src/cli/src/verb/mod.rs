@@ -7,6 +7,7 @@ pub(crate) mod init;
 pub(crate) mod lb;
 pub(crate) mod list;
 pub(crate) mod predict;
+pub(crate) mod report;
 pub(crate) mod runtime;
 pub(crate) mod search;
 pub(crate) mod select;

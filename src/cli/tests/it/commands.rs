@@ -13,8 +13,8 @@ use crate::{
 use serde_json::Value;
 use std::{io::Read as _, process::Stdio};
 
-const VERBS: [&str; 10] =
-    ["init", "import", "predict", "list", "audit", "search", "submit", "verify", "doctor", "runtime"];
+const VERBS: [&str; 11] =
+    ["init", "import", "predict", "list", "audit", "search", "submit", "report", "verify", "doctor", "runtime"];
 
 #[test]
 fn help_tells_what_is_built() {
@@ -96,6 +96,7 @@ fn every_verb_speaks_json() {
         &["list", "blends"],
         &["submit"],
         &["verify"],
+        &["report"],
         &["import", "ada", "--oof", "in/ada_oof.csv"],
     ] {
         let object = run(&workspace, &[&["--json"], arguments].concat()).expect(0).json();

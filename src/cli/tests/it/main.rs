@@ -12,6 +12,7 @@ mod mistakes;
 mod neutrino;
 mod pools;
 mod predict;
+mod report;
 mod support;
 mod toy;
 mod zoo;
