@@ -121,7 +121,7 @@ fn one_page_the_same_for_the_same_facts() {
     assert!(section(&first, "weights").contains("best_cv") && section(&first, "weights").contains("class=\"bar"));
     assert!(section(&first, "folds").contains("class=\"dots"));
     assert!(section(&first, "correlation").contains("h1v1h-1z"));
-    assert!(section(&first, "calibration").contains("<circle"));
+    assert!(section(&first, "calibration").contains("part the labels without an error"), "the toy models do");
     assert!(section(&first, "without").contains("class=\"bar"));
     assert!(section(&first, "provenance").contains("fold map"));
     assert!(!first.contains("NaN") && !first.contains("inf%"), "a number that is none");
@@ -360,6 +360,7 @@ fn big_pools_stay_small() {
         well_formed(&page);
         assert_eq!(section(&page, "targets").matches("<tr").count(), targets + 1, "{name}: a header and the targets");
         assert!(page.len() < bytes, "{name}: {} bytes", page.len());
+        assert!(section(&page, "calibration").contains("<circle"), "{name}");
         if let Some(browser) = browser("big_pools_stay_small") {
             let all = open(&browser, &page, &[390, 1400], "return 0;", &[]);
             assert!(

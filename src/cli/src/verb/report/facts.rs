@@ -172,7 +172,7 @@ fn calibrations(
     let all: Vec<Calibration> =
         blend.into_iter().chain(models).map(|(name, is_blend, it)| curve(name, is_blend, it)).collect();
     if all.is_empty() {
-        Err("These outputs are no probabilities or values: calibration has no meaning.".to_owned())
+        Err("No curve can be drawn: outputs are neither probabilities nor values, or they part the labels without an error.".to_owned())
     } else {
         Ok(all)
     }
