@@ -22,9 +22,6 @@ pub(crate) fn infer(error: &InferError) -> Option<String> {
             "write one file per fold and seed, as `graphs: \"seed{seed}_fold{fold}.onnx\"`"
         }
         InferError::NoFoldMap { .. } => "name the map: `folds: {file: F, column: C}` in model.yaml or competition.yaml",
-        InferError::OtherFolds { .. } => {
-            "name the map that the graphs were trained with under `folds:`; outputs made by any other would be flattered"
-        }
         InferError::NotHeldOut { .. } => {
             "give the row a fold in the map, or leave it out of the score with `scope:` in competition.yaml"
         }

@@ -185,7 +185,7 @@ mod tests {
             let work = |_: &mut (), item: usize, pieces: &mut Pieces<'_, usize, ()>| {
                 thread::sleep(Duration::from_micros((item as u64 * 7919) % 300));
                 // Some items leave pieces over.
-                pieces.take(if item % 3 == 0 { 2 } else { 9 }).sum::<Result<usize, ()>>()
+                pieces.take(if item.is_multiple_of(3) { 2 } else { 9 }).sum::<Result<usize, ()>>()
             };
             let commit = |item, sum| {
                 seen.push((item, sum));
@@ -193,7 +193,7 @@ mod tests {
             };
             ordered(40, workers, prepare, |_| (), work, commit).unwrap();
             let sum = |item: usize| {
-                (0..(item % 5).min(if item % 3 == 0 { 2 } else { 9 })).map(|piece| item * 10 + piece).sum()
+                (0..(item % 5).min(if item.is_multiple_of(3) { 2 } else { 9 })).map(|piece| item * 10 + piece).sum()
             };
             assert_eq!(seen, (0..40).map(|item| (item, sum(item))).collect::<Vec<_>>());
         }

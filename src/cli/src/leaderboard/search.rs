@@ -5,7 +5,6 @@ use super::{
     values::{of_predictions, of_recipe},
 };
 use crate::{
-    INTERRUPTED,
     args::{Arguments, Search, Target},
     context::{Context, Judged},
     failure::Failure,
@@ -14,6 +13,7 @@ use crate::{
         self, Screen, number, score, small,
         table::{TextTable, bar},
     },
+    signals::INTERRUPTED,
     verb::search::{Asked, asked, live_line, refuse_foreign},
 };
 use blend_core::{Blend, Block, Member, ModelId, Oof, PredictionMatrix, Test, output::Encoding, space::SpaceName};

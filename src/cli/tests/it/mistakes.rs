@@ -39,7 +39,9 @@ fn a_claim_on_another_scale() {
     let claimed = score * 206.0 / 207.0;
     workspace.write(
         "models/toy/ada/model.yaml",
-        format!("model: ada\noutput: probability\nclaimed: {{score: {claimed}, scope: \"sum over 206, divided by 207\"}}\n"),
+        format!(
+            "model: ada\noutput: probability\nclaimed: {{score: {claimed}, scope: \"sum over 206, divided by 207\"}}\n"
+        ),
     );
     let audit = run(&workspace, &["audit", "ada", "--json"]).json();
     let model = &audit["models"][0];
@@ -109,10 +111,7 @@ fn a_failed_step() {
     let predict = run(&workspace, &["predict", "--engine", "rten"]).expect(4);
     assert!(predict.stderr.contains("seed1_fold3.onnx"), "{}", predict.stderr);
     assert!(!workspace.path("models/digits/mlp/oof.feather").exists(), "nine of ten graphs are no model");
-    workspace.write(
-        "blends/digits/both.yaml",
-        "blend: both\ncompetition: digits\nmembers: {logreg: 0.5, mlp: 0.5}\n",
-    );
+    workspace.write("blends/digits/both.yaml", "blend: both\ncompetition: digits\nmembers: {logreg: 0.5, mlp: 0.5}\n");
     refused(&workspace, 4, &["submit", "both"], &["mlp/test.feather", "blend predict mlp"]);
     assert!(!workspace.path("submissions/digits/both.csv").exists());
 }
@@ -246,7 +245,10 @@ fn missing_events() {
     let workspace = directions("frame: yxz\n");
     let sample = String::from_utf8(workspace.read("models/sky/sample.csv")).expect("text");
     workspace.write("models/sky/sample.csv", sample + "99,1,1\n");
-    workspace.write("blends/sky/both.yaml", "blend: both\ncompetition: sky\nspace: vector\nmembers: {official: 0.5, swapped: 0.5}\n");
+    workspace.write(
+        "blends/sky/both.yaml",
+        "blend: both\ncompetition: sky\nspace: vector\nmembers: {official: 0.5, swapped: 0.5}\n",
+    );
     refused(&workspace, 3, &["submit", "both"], &["1 ids missing", "`99`"]);
     assert!(!workspace.path("submissions/sky/both.csv").exists());
 }

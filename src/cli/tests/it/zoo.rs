@@ -68,7 +68,13 @@ fn claims_stand_with_their_scope() {
 }
 
 /// Test outputs of every model of a competition, so that its recipes can be applied: `value(model, row)`.
-fn with_outputs(competition: &str, members: &[&str], sample: &str, header: &str, value: impl Fn(usize, usize) -> String) -> Workspace {
+fn with_outputs(
+    competition: &str,
+    members: &[&str],
+    sample: &str,
+    header: &str,
+    value: impl Fn(usize, usize) -> String,
+) -> Workspace {
     let workspace = bare(competition);
     // The contest's files are not here: the recipe alone is what is looked at.
     let settings = if competition == "moa" {
@@ -84,7 +90,8 @@ fn with_outputs(competition: &str, members: &[&str], sample: &str, header: &str,
         let rows: String = (0..sample.lines().count() - 1).map(|row| value(at, row) + "\n").collect();
         let file = workspace.write(format!("in/{model}.csv"), format!("{header}\n{rows}"));
         // Imported outputs instead of graphs.
-        workspace.write(format!("models/{competition}/{model}/model.yaml"), format!("model: {model}\noutput: {kind}\n"));
+        workspace
+            .write(format!("models/{competition}/{model}/model.yaml"), format!("model: {model}\noutput: {kind}\n"));
         let file = file.display().to_string();
         toy::run(&workspace, &["-c", competition, "import", model, "--test", &file]).expect(0);
     }
@@ -132,7 +139,8 @@ fn the_other_recipes_are_the_published_ones() {
         ("equal_weights", &best_cv, &[0.2; 5]),
     ];
     for (name, members, weights) in published {
-        let sample = "sig_id,a\n".to_owned() + &(0..members.len()).map(|row| format!("id_{row},0.5\n")).collect::<String>();
+        let sample =
+            "sig_id,a\n".to_owned() + &(0..members.len()).map(|row| format!("id_{row},0.5\n")).collect::<String>();
         let value = |model: usize, row: usize| format!("id_{row},{}", u8::from(model == row));
         let workspace = with_outputs("moa", members, &sample, "sig_id,a", value);
         toy::run(&workspace, &["-c", "moa", "submit", name]).expect(0);
