@@ -4,7 +4,7 @@
 //! Everything that can fail fails in [`Metric::bind`](crate::metric::Metric::bind); the methods here are total and
 //! never return NaN for finite predictions.
 
-use crate::{block::Block, score::Direction, space::SpaceName};
+use crate::{block::Block, post::Scale, score::Direction, space::SpaceName};
 
 /// A metric bound to the labels of some rows.
 pub trait Bound: Send + Sync {
@@ -24,6 +24,15 @@ pub trait Bound: Send + Sync {
     /// What the metric asks of members before they are averaged.
     fn preparation(&self) -> Preparation {
         Preparation::default()
+    }
+    /// For metrics of labels whose predictions are numbers: how the numbers are cut into labels. A search fits the cuts
+    /// on the rows that it fits weights on; a number that nobody cut counts as the nearest label.
+    fn cuts(&self) -> Option<&dyn Cuts> {
+        None
+    }
+    /// A smooth metric of the same labels, where this one moves in steps: its optimum is where a search starts.
+    fn surrogate(&self) -> Option<&dyn Bound> {
+        None
     }
     /// The differentiable form of the loss of a blend in `space`, as a function of the blend `u` in that space.
     fn smooth(&self, space: SpaceName) -> Option<Smooth<'_>> {
@@ -63,7 +72,8 @@ pub trait Additive: Send + Sync {
     /// Number of means.
     fn n_terms(&self) -> usize;
     /// Terms of the rows `start..start + prediction.n_rows()` (in the bound rows' numbering), shape
-    /// `(n_terms, n_rows)`, not yet weighted. `prediction` is on the target's scale.
+    /// `(n_terms, n_rows)`, not yet weighted. `prediction` is on the target's scale. A row's terms are the same whichever
+    /// other rows are bound.
     fn terms(&self, start: usize, prediction: &Block, out: &mut Block);
     /// A weight per row; equal where absent.
     fn row_weights(&self) -> Option<&[f64]>;
@@ -85,6 +95,14 @@ pub trait Whole: Send + Sync {
     }
 }
 
+/// Cut points for numbers that are judged as labels.
+pub trait Cuts: Send + Sync {
+    /// The cuts of `prediction`, shape `(n_outputs, n_rows)` over the bound rows, that score best: a scale per output.
+    fn fit(&self, prediction: &Block) -> Vec<Scale>;
+    /// The score of `prediction` with the cuts that [`Self::fit`] gives.
+    fn best(&self, prediction: &Block) -> f64;
+}
+
 /// A differentiable loss of a blend `u` in some space. Losses here are oriented (lower is better).
 pub enum Smooth<'a> {
     /// A mean over cells of a loss of that cell alone.
@@ -95,7 +113,7 @@ pub enum Smooth<'a> {
     Rows(Box<dyn RowLoss + 'a>),
     /// A function of the columns' mean squared errors.
     Squares(Squares<'a>),
-    /// The mean absolute error: convex, with kinks.
+    /// Mean absolute errors, also tilted (quantiles) and relative: convex, with kinks.
     Absolute(Absolute<'a>),
 }
 
@@ -207,12 +225,27 @@ impl Combine {
     }
 }
 
-/// Absolute errors.
+/// The mean over rows and columns of `scale |u - y| + tilt (u - y)`.
+#[derive(Clone, Copy)]
 pub struct Absolute<'a> {
     /// Targets, one column per output.
     pub targets: &'a [Vec<f64>],
     /// A weight per row; equal where absent.
     pub weights: Option<&'a [f64]>,
+    /// Factor of the absolute value.
+    pub scale: f64,
+    /// Factor of the error itself, of absolute value at most `scale`.
+    pub tilt: f64,
+    /// A factor per cell on both, shaped as `targets`; 1 where absent.
+    pub factors: Option<&'a [Vec<f64>]>,
+}
+
+impl Absolute<'_> {
+    /// The factor of a cell: its row's weight times its own.
+    #[must_use]
+    pub fn factor(&self, output: usize, row: usize) -> f64 {
+        self.weights.map_or(1.0, |w| w[row]) * self.factors.map_or(1.0, |f| f[output][row])
+    }
 }
 
 /// The score of a prediction given block by block: `read(block, out)` fills the bound rows of one block, on the

@@ -7,12 +7,15 @@
 //! Shapes are written `(n_models, n_rows, n_outputs)`; a score is in the metric's own unit, a loss is oriented so that
 //! lower is better.
 
+mod absolutes;
 pub mod audit;
 pub mod blend;
 pub mod block;
 pub mod calibration;
 pub mod compare;
 pub mod ensemble;
+mod concordance;
+mod confusion;
 pub mod fingerprint;
 pub mod folds;
 pub mod id;
@@ -21,13 +24,16 @@ pub mod leaderboard;
 pub mod manifest;
 pub mod metric;
 pub mod num;
+mod order;
 pub mod output;
 pub mod pool;
 pub mod post;
 pub mod prediction;
+mod ranking;
 pub mod rows;
 pub mod scope;
 pub mod score;
+pub mod scorer;
 pub mod source;
 pub mod space;
 mod squares;

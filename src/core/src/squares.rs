@@ -19,7 +19,7 @@ pub(crate) enum Scale {
 }
 
 /// The smallest prediction whose ln(1 + x) is taken as it is.
-const LOWEST: f64 = -1.0 + f64::EPSILON / 2.0;
+pub(crate) const LOWEST: f64 = -1.0 + f64::EPSILON / 2.0;
 
 /// Bound squared errors; the score is [`Combine`]'s value, negated for R2.
 pub(crate) struct BoundSquares {
@@ -61,7 +61,9 @@ impl Bound for BoundSquares {
     }
 
     fn smooth(&self, space: SpaceName) -> Option<Smooth<'_>> {
-        (space == SpaceName::Linear && self.scale == Scale::Plain).then(|| {
+        // Logarithms of members are what this metric squares, so there it is a plain square.
+        let fits = if self.scale == Scale::Plain { space.leaves_as_is() } else { space == SpaceName::Log1p };
+        fits.then(|| {
             Smooth::Squares(Squares {
                 targets: Cow::Borrowed(&self.targets),
                 weights: self.weights.as_deref(),

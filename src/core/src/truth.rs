@@ -27,6 +27,15 @@ pub enum LabelValues {
     },
     /// Unit vectors.
     Directions(Vec<[f64; 3]>),
+    /// Times that ended in an event, or were censored; the prediction is one risk per row.
+    Survival {
+        /// Finite times.
+        time: Vec<f64>,
+        /// 1 for an event, 0 where the row was lost sight of.
+        event: Vec<u8>,
+        /// Number of each row's stratum, from 0 on.
+        strata: Option<Vec<u32>>,
+    },
 }
 
 impl Labels {
@@ -38,6 +47,7 @@ impl Labels {
             LabelValues::Real(columns) => columns.first().map_or(0, Vec::len),
             LabelValues::Class { labels, .. } => labels.len(),
             LabelValues::Directions(vectors) => vectors.len(),
+            LabelValues::Survival { time, .. } => time.len(),
         }
     }
 
@@ -49,6 +59,7 @@ impl Labels {
             LabelValues::Real(columns) => columns.len(),
             LabelValues::Class { names, .. } => names.len(),
             LabelValues::Directions(_) => 3,
+            LabelValues::Survival { .. } => 1,
         }
     }
 
@@ -65,6 +76,11 @@ impl Labels {
                 LabelValues::Class { labels: pick(labels, positions), names: names.clone() }
             }
             LabelValues::Directions(v) => LabelValues::Directions(pick(v, positions)),
+            LabelValues::Survival { time, event, strata } => LabelValues::Survival {
+                time: pick(time, positions),
+                event: pick(event, positions),
+                strata: strata.as_ref().map(|strata| pick(strata, positions)),
+            },
         };
         Self { values, weights: self.weights.as_ref().map(|w| pick(w, positions)) }
     }
@@ -75,7 +91,7 @@ impl Labels {
         let values = match &self.values {
             LabelValues::Binary(columns) => LabelValues::Binary(vec![columns.get(target)?.clone()]),
             LabelValues::Real(columns) => LabelValues::Real(vec![columns.get(target)?.clone()]),
-            LabelValues::Class { .. } | LabelValues::Directions(_) => return None,
+            LabelValues::Class { .. } | LabelValues::Directions(_) | LabelValues::Survival { .. } => return None,
         };
         Some(Self { values, weights: self.weights.clone() })
     }
@@ -151,6 +167,15 @@ impl Truth {
             }
             LabelValues::Class { labels, .. } => length("labels", labels.len())?,
             LabelValues::Directions(vectors) => length("directions", vectors.len())?,
+            LabelValues::Survival { time, event, strata } => {
+                length("times", time.len())?;
+                length("events", event.len())?;
+                length("strata", strata.as_ref().map_or(wanted, Vec::len))?;
+                if let Some(row) = time.iter().position(|time| !time.is_finite()) {
+                    let (column, id) = (names[0].clone(), rows.id(row).into_owned());
+                    return Err(TruthError::NotFinite { column, id, value: time[row] });
+                }
+            }
         }
         if let Some(weights) = &labels.weights {
             length("weights", weights.len())?;

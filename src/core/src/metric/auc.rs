@@ -1,7 +1,7 @@
 //! Area under the ROC curve, averaged over columns: the chance that a positive row outranks a negative one, ties
 //! counting half.
 
-use super::{BindError, Info, Metric, Target, wrong_kind};
+use super::{BindError, Info, Metric, Target, plain, wrong_kind};
 use crate::{
     block::Block,
     judge::{Bound, Judge, Resampled, Whole},
@@ -33,6 +33,7 @@ impl Metric for Auc {
     }
 
     fn bind(&self, labels: Labels) -> Result<Box<dyn Bound>, BindError> {
+        let surrogate = plain("mse").bind(labels.clone()).ok();
         let columns: Vec<Vec<u8>> = match labels.values {
             LabelValues::Binary(columns) => columns,
             LabelValues::Real(columns) if columns.iter().flatten().all(|y| *y == 0.0 || *y == 1.0) => {
@@ -48,13 +49,14 @@ impl Metric for Auc {
                 return Err(BindError::Undefined { metric: INFO.name, why });
             }
         }
-        Ok(Box::new(BoundAuc { columns, weights: labels.weights }))
+        Ok(Box::new(BoundAuc { columns, weights: labels.weights, surrogate }))
     }
 }
 
 struct BoundAuc {
     columns: Vec<Vec<u8>>,
     weights: Option<Vec<f64>>,
+    surrogate: Option<Box<dyn Bound>>,
 }
 
 impl Bound for BoundAuc {
@@ -72,6 +74,10 @@ impl Bound for BoundAuc {
 
     fn judge(&self) -> Judge<'_> {
         Judge::Whole(self)
+    }
+
+    fn surrogate(&self) -> Option<&dyn Bound> {
+        self.surrogate.as_deref()
     }
 }
 
@@ -259,7 +265,7 @@ mod tests {
             let equal = by_pairs(&labels, &p, |_| 1.0);
             prop_assert_eq!(of_equal_rows(&labels, &p, &mut Room::new(p.len())).to_bits(), equal.to_bits());
             prop_assert_eq!(Ascending::new(&p).auc(&labels, |_| 1.0).to_bits(), equal.to_bits());
-            let bound = BoundAuc { columns: vec![labels.clone()], weights: None };
+            let bound = BoundAuc { columns: vec![labels.clone()], weights: None, surrogate: None };
             let block = Block::from_columns(std::slice::from_ref(&p));
             let drawn = by_pairs(&labels, &p, |row| f64::from(counts[row]));
             prop_assert_eq!(bound.score(&block, Some(&counts)).to_bits(), drawn.to_bits());

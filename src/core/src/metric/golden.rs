@@ -128,3 +128,88 @@ fn angular_error() {
     check(&named("angular_error"), truth(), false, &Block::from_columns(&columns), 0.6824118832958908);
     check(&named("angular_error"), truth(), true, &Block::from_columns(&columns), 1.2795339500234466);
 }
+
+#[test]
+fn decisions() {
+    // Columns: the mean of scikit-learn's value over columns, probabilities cut at 0.5. Classes: the argmax.
+    for (name, columns, columns_weighted, of_classes, of_classes_weighted) in [
+        ("accuracy", 0.9166666666666667, 0.9838709677419355, 0.8333333333333334, 0.8709677419354839),
+        ("balanced_accuracy", 0.9166666666666666, 0.9722222222222222, 0.8888888888888888, 0.8974358974358975),
+        ("f1", 0.9, 0.9705882352941176, 0.8666666666666667, 0.9023569023569024),
+        ("mcc", 0.8535533905932737, 0.9610427165387497, 0.7727272727272727, 0.7869296217627295),
+    ] {
+        check(&named(name), binary(), false, &block(&P), columns);
+        check(&named(name), binary(), true, &block(&P), columns_weighted);
+        check(&named(name), classes(), false, &block(&Q), of_classes);
+        check(&named(name), classes(), true, &block(&Q), of_classes_weighted);
+    }
+}
+
+#[test]
+fn grades() {
+    // cohen_kappa_score(weights="quadratic") of the nearest grades.
+    let grades = || real(&[[1.0, 2.0, 4.0, 3.0, 1.0, 2.0]]);
+    let predicted = block(&[[1.4, 2.6, 3.3, 3.5, 0.6, 4.1]]);
+    check(&named("qwk"), grades(), false, &predicted, 0.6037735849056605);
+    check(&named("qwk"), grades(), true, &predicted, 0.7633587786259541);
+}
+
+#[test]
+fn tilted_and_relative_errors() {
+    let (v, pinball) = (block(&V), MetricSpec { quantile: Some(0.9), ..named("pinball") });
+    check(&pinball, real(&T), false, &v, 0.32291666666666663);
+    check(&pinball, real(&T), true, &v, 0.34919354838709676);
+    check(&named("pinball"), real(&T), false, &v, 0.5625 / 2.0);
+    let moved = T.map(|column| column.map(|y| y + 0.5));
+    check(&named("mape"), real(&moved), false, &v, 0.1418715493443754);
+    check(&named("mape"), real(&moved), true, &v, 0.10731149402257395);
+    check(&named("smape"), real(&T), false, &v, 0.28637106738775325);
+}
+
+#[test]
+fn correlations() {
+    check(&named("pearson"), real(&T), false, &block(&V), 0.9295877555197589);
+    check(&named("pearson"), real(&T), true, &block(&V), 0.9078616121798321);
+    check(&named("spearman"), real(&T), false, &block(&V), 0.9066739713791017);
+    let counts = Labels { values: real(&T), weights: Some(vec![1.0, 2.0, 1.0, 3.0, 1.0, 1.0]) };
+    let got = score(&*build(&named("spearman")).unwrap().bind(counts).unwrap(), &block(&V));
+    assert!((got - 0.9231758061835749).abs() < 1e-12, "{got}");
+}
+
+#[test]
+fn items_in_order() {
+    let at = |name: &str, k: u32| MetricSpec { k: Some(k), ..named(name) };
+    let q = block(&Q);
+    check(&at("top_k_accuracy", 1), classes(), false, &q, 0.8333333333333334);
+    check(&at("top_k_accuracy", 2), classes(), false, &q, 1.0);
+    check(&at("ndcg_at_k", 2), classes(), false, &q, 0.8859108127976215);
+    check(&at("ndcg_at_k", 3), classes(), false, &q, 0.9275774794642881);
+    let gain = real(&[[3.0, 0.0, 1.0, 0.0, 2.0, 0.0], [0.0, 2.0, 0.0, 1.0, 1.0, 3.0], [1.0, 2.0, 3.0, 0.0, 0.0, 1.0]]);
+    check(&at("ndcg_at_k", 2), gain.clone(), false, &q, 0.7757669256902521);
+    check(&at("ndcg_at_k", 3), gain.clone(), false, &q, 0.9047205577313413);
+    check(&at("ndcg_at_k", 2), gain, true, &q, 0.7817090781150748);
+    let relevant = LabelValues::Binary(vec![vec![1, 0, 1, 0, 1, 0], vec![0, 1, 0, 1, 1, 1], vec![1, 1, 1, 0, 0, 1]]);
+    check(&at("map_at_k", 3), relevant, false, &q, 0.8333333333333334);
+    check(&at("map_at_k", 3), classes(), false, &q, 0.9166666666666666);
+}
+
+#[test]
+fn survival() {
+    const RISK: [f64; 8] = [0.9, 0.4, 0.4, 0.7, 0.1, 0.3, 0.8, 0.4];
+    const PAIR_W: [f64; 8] = [1.0, 2.0, 0.5, 1.0, 3.0, 0.25, 1.5, 1.0];
+    let check = |name: &str, values: LabelValues, weights: Option<Vec<f64>>, wanted: f64| {
+        let bound = build(&named(name)).unwrap().bind(Labels { values, weights }).unwrap();
+        let got = score(&*bound, &Block::from_columns(&[RISK.to_vec()]));
+        assert!((got - wanted).abs() < 1e-12, "{name}: {got} instead of {wanted}");
+    };
+    let ascending = LabelValues::Survival { time: (0..8).map(f64::from).collect(), event: vec![1; 8], strata: None };
+    check("c_index", ascending, None, 0.5892857142857143);
+    let censored = LabelValues::Survival {
+        time: vec![2.0, 5.0, 4.0, 5.0, 9.0, 9.0, 3.0, 7.0],
+        event: vec![1, 1, 0, 0, 1, 0, 1, 1],
+        strata: Some(vec![0, 0, 0, 0, 1, 1, 1, 1]),
+    };
+    check("c_index", censored.clone(), None, 0.875);
+    check("c_index", censored.clone(), Some(PAIR_W.to_vec()), 0.8939929328621908);
+    check("stratified_c_index", censored, None, 0.75);
+}

@@ -1,8 +1,10 @@
 //! Every metric of the catalogue obeys these, with every option it takes.
 //!
 //! The cases are made from what the catalogue says of a metric (labels, options, predictions), so a new metric is
-//! tested without a line here. What a smooth form must obey is in [`smooth`].
+//! tested without a line here. What a smooth form must obey is in [`smooth`], what cuts must in
+//! [`cuts`].
 
+mod cuts;
 mod smooth;
 
 use super::{BindError, CATALOGUE, Info, Metric, MetricSpec, SpecError, Target, build};
@@ -70,6 +72,7 @@ impl Case {
                 .map(|class| labels.iter().map(|&y| f64::from(u8::from(y as usize == class))).collect())
                 .collect(),
             LabelValues::Directions(v) => (0..3).map(|i| v.iter().map(|v| v[i]).collect()).collect(),
+            LabelValues::Survival { time, .. } => vec![time.iter().map(|time| -time).collect()],
         };
         Block::from_columns(&columns)
     }
@@ -132,6 +135,33 @@ fn labels(target: Target, random: &mut Random) -> Vec<LabelValues> {
             LabelValues::Real(random.columns(N_COLUMNS, |x| 6.0 * x - 0.9)),
             LabelValues::Real(random.columns(1, |x| if x < 0.5 { 0.0 } else { 1e6 * x })),
         ],
+        Target::Nonzero => vec![
+            LabelValues::Real(random.columns(N_COLUMNS, |x| if x < 0.3 { x - 2.0 } else { x })),
+            LabelValues::Real(random.columns(1, |x| 1e3 + x)),
+        ],
+        Target::Grade => vec![
+            LabelValues::Real(random.columns(N_COLUMNS, |x| (6.0 * x).floor() - 2.0)),
+            LabelValues::Real(random.columns(1, |x| (3.0 * x).floor() * 2.0)),
+            LabelValues::Binary(binary),
+        ],
+        Target::Labels => vec![LabelValues::Binary(binary), class, LabelValues::Binary(hot)],
+        Target::Relevance => {
+            let mut graded = random.columns(5, |x| (4.0 * x).floor());
+            graded[1].iter_mut().for_each(|y| *y += 1.0);
+            let several = random.columns(5, |x| f64::from(u8::from(x < 0.4)));
+            let with_one = |column: usize, row: usize| u8::from(several[column][row] == 1.0 || row % 5 == column);
+            let several = (0..5).map(|column| (0..N_ROWS).map(|row| with_one(column, row)).collect()).collect();
+            vec![class, LabelValues::Binary(several), LabelValues::Real(graded)]
+        }
+        Target::Survival => {
+            let time = random.columns(1, |x| 40.0 * x).swap_remove(0);
+            let event: Vec<u8> = (0..N_ROWS).map(|_| u8::from(random.next() < 0.6)).collect();
+            let strata = (0..N_ROWS).map(|row| row as u32 % 3).collect();
+            vec![
+                LabelValues::Survival { time: time.clone(), event: event.clone(), strata: Some(strata) },
+                LabelValues::Survival { time, event, strata: None },
+            ]
+        }
         Target::Direction => {
             let angle = |random: &mut Random| direction(random.next() * 6.0, random.next() * 3.0);
             vec![LabelValues::Directions((0..N_ROWS).map(|_| angle(random)).collect())]
@@ -147,6 +177,10 @@ fn specs(info: &Info) -> Vec<MetricSpec> {
             "clip" => |spec| spec.clip = Some(1e-3),
             "renormalize" => |spec| spec.renormalize = Some(true),
             "aggregation" => |spec| spec.aggregation = Some("class_mean".to_owned()),
+            "k" => |spec| spec.k = Some(1),
+            "quantile" => |spec| spec.quantile = Some(0.9),
+            // It says which column of which file the labels' strata are: nothing that a law could vary.
+            "strata" => continue,
             "class_weights" => |spec| spec.class_weights = [("b".to_owned(), 2.5), ("d".to_owned(), 0.0)].into(),
             unknown => panic!("{}: no law knows the option {unknown}", info.name),
         };
@@ -336,14 +370,21 @@ fn block_by_block_is_the_whole() {
 fn labels_of_another_kind_are_refused() {
     for (info, _) in CATALOGUE {
         let metric = build(&MetricSpec { name: info.name.to_owned(), ..MetricSpec::default() }).unwrap();
-        for other in [Target::Binary, Target::Classes, Target::Number, Target::Direction] {
+        for other in [Target::Binary, Target::Classes, Target::Number, Target::Direction, Target::Survival] {
             let values = labels(other, &mut Random(6)).swap_remove(0);
             let fits = match &values {
-                LabelValues::Binary(_) => matches!(info.target, Target::Binary | Target::Number | Target::NonNegative),
-                LabelValues::Class { .. } => matches!(info.target, Target::Classes | Target::Shares),
-                // Numbers from -2 to 4: no shares, no labels 0 or 1, not above -1.
-                LabelValues::Real(_) => matches!(info.target, Target::Number),
+                // (Three random columns: some rows have no relevant item at all.)
+                LabelValues::Binary(_) => matches!(
+                    info.target,
+                    Target::Binary | Target::Number | Target::NonNegative | Target::Grade | Target::Labels
+                ),
+                LabelValues::Class { .. } => {
+                    matches!(info.target, Target::Classes | Target::Shares | Target::Labels | Target::Relevance)
+                }
+                // Numbers from -2 to 4: no shares, no labels 0 or 1, not above -1, not whole.
+                LabelValues::Real(_) => matches!(info.target, Target::Number | Target::Nonzero),
                 LabelValues::Directions(_) => info.target == Target::Direction,
+                LabelValues::Survival { .. } => info.target == Target::Survival,
             };
             let bound = metric.bind(Labels { values, weights: None });
             assert_eq!(bound.is_ok(), fits, "{} and {other:?}", info.name);
@@ -376,6 +417,31 @@ fn degenerate_truth_is_refused() {
         refused(named(name), LabelValues::Binary(vec![vec![1, 0], vec![1, 1]]));
         refused(named(name), classes(vec![0, 3]));
     }
+    for name in ["mcc", "balanced_accuracy"] {
+        refused(named(name), LabelValues::Binary(vec![vec![1, 1, 1]]));
+        refused(named(name), LabelValues::Binary(vec![vec![0, 0, 0]]));
+        refused(named(name), classes(vec![1, 1]));
+    }
+    for name in ["accuracy", "f1", "mcc", "top_k_accuracy", "map_at_k", "ndcg_at_k"] {
+        refused(named(name), classes(vec![0, 3]));
+    }
+    refused(named("f1"), LabelValues::Binary(vec![vec![0, 0, 0]]));
+    refused(named("qwk"), LabelValues::Real(vec![vec![2.0, 2.0]]));
+    refused(named("qwk"), LabelValues::Real(vec![vec![2.0, 2.5]]));
+    refused(named("qwk"), LabelValues::Real(vec![vec![0.0, 1e6]]));
+    refused(named("mape"), LabelValues::Real(vec![vec![1.0, 0.0]]));
+    refused(named("pearson"), LabelValues::Real(vec![vec![0.1, 0.1, 0.1]]));
+    refused(named("spearman"), LabelValues::Real(vec![vec![0.1, 0.1, 0.1]]));
+    refused(named("map_at_k"), LabelValues::Binary(vec![vec![1, 0], vec![0, 0]]));
+    refused(named("ndcg_at_k"), LabelValues::Real(vec![vec![1.0, -1.0], vec![2.0, 3.0]]));
+    let survival = |event: Vec<u8>, strata: Option<Vec<u32>>| LabelValues::Survival {
+        time: vec![1.0, 2.0, 2.0, 3.0],
+        event,
+        strata,
+    };
+    refused(named("c_index"), survival(vec![0, 0, 0, 1], None));
+    refused(named("stratified_c_index"), survival(vec![1, 1, 1, 1], None));
+    refused(named("stratified_c_index"), survival(vec![1, 1, 1, 1], Some(vec![0, 1, 1, 0])));
     let weights = |weights: &[(&str, f64)]| MetricSpec {
         class_weights: weights.iter().map(|(name, weight)| ((*name).to_owned(), *weight)).collect(),
         ..named("multiclass_log_loss")
@@ -389,6 +455,7 @@ fn degenerate_truth_is_refused() {
 fn what_no_metric_takes_is_refused() {
     let unknown = MetricSpec { name: "logloss".to_owned(), ..MetricSpec::default() };
     assert_eq!(build(&unknown).err(), Some(SpecError::Unknown("logloss".to_owned())));
+    let strata = crate::manifest::ColumnFile { file: "strata.csv".into(), column: "stratum".to_owned() };
     for (info, _) in CATALOGUE {
         let plain = MetricSpec { name: info.name.to_owned(), ..MetricSpec::default() };
         for (option, spec) in [
@@ -396,6 +463,9 @@ fn what_no_metric_takes_is_refused() {
             ("renormalize", MetricSpec { renormalize: Some(false), ..plain.clone() }),
             ("aggregation", MetricSpec { aggregation: Some("row_mean".to_owned()), ..plain.clone() }),
             ("class_weights", MetricSpec { class_weights: [("a".to_owned(), 1.0)].into(), ..plain.clone() }),
+            ("k", MetricSpec { k: Some(2), ..plain.clone() }),
+            ("quantile", MetricSpec { quantile: Some(0.5), ..plain.clone() }),
+            ("strata", MetricSpec { strata: Some(strata.clone()), ..plain.clone() }),
         ] {
             let refused = matches!(build(&spec), Err(SpecError::Option { option: named, .. }) if named == option);
             assert_eq!(refused, !info.options.contains(&option), "{} {option}", info.name);
@@ -408,6 +478,14 @@ fn what_no_metric_takes_is_refused() {
         }
         if info.options.contains(&"aggregation") {
             bad(MetricSpec { aggregation: Some("mean".to_owned()), ..plain.clone() });
+        }
+        if info.options.contains(&"k") {
+            bad(MetricSpec { k: Some(0), ..plain.clone() });
+        }
+        if info.options.contains(&"quantile") {
+            for quantile in [0.0, 1.0, -0.1, f64::NAN] {
+                bad(MetricSpec { quantile: Some(quantile), ..plain.clone() });
+            }
         }
         if info.options.contains(&"class_weights") {
             for weight in [-1.0, f64::NAN, f64::INFINITY] {

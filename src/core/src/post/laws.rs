@@ -1,6 +1,6 @@
 //! Every step of the catalogue obeys these.
 
-use super::{CATALOGUE, PostStep, apply};
+use super::{CATALOGUE, PostStep, Scale, apply};
 use crate::block::Block;
 use proptest::prelude::*;
 
@@ -66,7 +66,10 @@ fn what_each_step_does() {
     assert_eq!(step(PostStep::Clip { low: 0.0, high: 0.5 }), [0.0, 0.25, 0.5, 0.5, 0.5, 0.5]);
     assert_eq!(step(PostStep::Round(1)), [-0.5, 0.2, 2.0, 1.0, 1.0, 1.0]);
     assert_eq!(step(PostStep::MinMax), [0.0, 0.3, 1.0, 0.0, 0.0, 0.0]);
-    assert_eq!(step(PostStep::Thresholds(vec![0.25, 1.0, 3.0])), [0.0, 1.0, 2.0, 2.0, 2.0, 2.0]);
+    let counting = Scale::counting(vec![0.25, 1.0, 3.0]);
+    assert_eq!(step(PostStep::Thresholds(vec![counting.clone()])), [0.0, 1.0, 2.0, 2.0, 2.0, 2.0]);
+    let grades = Scale { cuts: vec![0.5, 1.5], labels: vec![1.0, 2.0, 4.0] };
+    assert_eq!(step(PostStep::Thresholds(vec![grades, counting])), [1.0, 1.0, 4.0, 2.0, 2.0, 2.0]);
 }
 
 #[test]
@@ -78,8 +81,10 @@ fn impossible_steps_are_refused() {
         clip(0.0, f64::INFINITY),
         PostStep::Round(23),
         PostStep::Thresholds(vec![]),
-        PostStep::Thresholds(vec![1.0, 1.0]),
-        PostStep::Thresholds(vec![1.0, f64::NAN]),
+        PostStep::Thresholds(vec![Scale::counting(vec![1.0, 1.0])]),
+        PostStep::Thresholds(vec![Scale::counting(vec![1.0, f64::NAN])]),
+        PostStep::Thresholds(vec![Scale { cuts: vec![1.0], labels: vec![1.0] }]),
+        PostStep::Thresholds(vec![Scale { cuts: vec![1.0], labels: vec![1.0, f64::INFINITY] }]),
     ] {
         let error = step.check().unwrap_err();
         assert_eq!(error.step, step.info().name);

@@ -13,6 +13,8 @@ mod zero_rows;
 #[cfg(test)]
 mod laws;
 
+pub use thresholds::Scale;
+
 use crate::block::Block;
 
 /// A step after the blend, on the scale of the submission. Steps run in the order written, the competition's first.
@@ -38,8 +40,8 @@ pub enum PostStep {
     Round(u32),
     /// Each column is scaled to `[0, 1]`.
     MinMax,
-    /// A value becomes the number of thresholds that it reaches.
-    Thresholds(Vec<f64>),
+    /// Values become labels: one scale for all outputs, or one for each.
+    Thresholds(Vec<Scale>),
 }
 
 /// A step's entry in the catalogue.
@@ -85,13 +87,22 @@ impl PostStep {
         }
     }
 
+    /// How many outputs a step is for, where it is not for any number of them.
+    #[must_use]
+    pub fn outputs(&self) -> Option<usize> {
+        match self {
+            Self::Thresholds(scales) if scales.len() > 1 => Some(scales.len()),
+            _ => None,
+        }
+    }
+
     /// Refuses bounds in the wrong order, thresholds that do not ascend, more decimals than a number has.
     pub fn check(&self) -> Result<(), PostError> {
         let why = match self {
             Self::ZeroRows { .. } | Self::MinMax => None,
             Self::Clip { low, high } => clip::fault(*low, *high),
             Self::Round(decimals) => round::fault(*decimals),
-            Self::Thresholds(thresholds) => thresholds::fault(thresholds),
+            Self::Thresholds(scales) => thresholds::fault(scales),
         };
         why.map_or(Ok(()), |why| Err(PostError { step: self.info().name, why }))
     }
@@ -101,7 +112,8 @@ impl PostStep {
 /// mark per row of the block for [`PostStep::ZeroRows`]; other steps do not look at it.
 ///
 /// Total for steps that pass [`PostStep::check`]. Panics where `ZeroRows` comes without marks, or with another number
-/// of them than rows: forgotten marks must not become unmarked rows.
+/// of them than rows: forgotten marks must not become unmarked rows; and where thresholds of several outputs meet
+/// another number of outputs, see [`PostStep::outputs`].
 pub fn apply(step: &PostStep, values: &mut Block, marked: Option<&[bool]>) {
     match step {
         PostStep::ZeroRows { file, column, equals } => {
@@ -111,6 +123,6 @@ pub fn apply(step: &PostStep, values: &mut Block, marked: Option<&[bool]>) {
         PostStep::Clip { low, high } => clip::apply(*low, *high, values),
         PostStep::Round(decimals) => round::apply(*decimals, values),
         PostStep::MinMax => min_max::apply(values),
-        PostStep::Thresholds(thresholds) => thresholds::apply(thresholds, values),
+        PostStep::Thresholds(scales) => thresholds::apply(scales, values),
     }
 }

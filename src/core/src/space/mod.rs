@@ -5,7 +5,10 @@
 
 mod linear;
 mod log;
+mod log1p;
+mod log_value;
 mod logit;
+mod normal_score;
 mod rank;
 mod unit_vector;
 mod vector;
@@ -36,6 +39,12 @@ pub enum SpaceName {
     Vector,
     /// A direction of length one.
     UnitVector,
+    /// The normal quantile of the average rank within its column.
+    NormalScore,
+    /// ln(1 + x).
+    Log1p,
+    /// ln x.
+    LogValue,
 }
 
 /// A space: how values enter it and how a blend leaves it.
@@ -69,13 +78,16 @@ pub(crate) use OutputKind::{ClassLogits, ClassProbabilities, Logit, Probability,
 const NUMBERS: &[OutputKind] = &[Probability, Logit, ClassProbabilities, ClassLogits, Value, Rank];
 
 /// All spaces.
-pub const CATALOGUE: [(SpaceName, &dyn Space); 6] = [
+pub const CATALOGUE: [(SpaceName, &dyn Space); 9] = [
     (SpaceName::Linear, &linear::Linear),
     (SpaceName::Logit, &logit::LogitSpace),
     (SpaceName::Log, &log::Log),
     (SpaceName::Rank, &rank::RankSpace),
     (SpaceName::Vector, &vector::VectorSpace),
     (SpaceName::UnitVector, &unit_vector::UnitVector),
+    (SpaceName::NormalScore, &normal_score::NormalScore),
+    (SpaceName::Log1p, &log1p::Log1p),
+    (SpaceName::LogValue, &log_value::LogValue),
 ];
 
 impl SpaceName {
@@ -89,6 +101,12 @@ impl SpaceName {
     #[must_use]
     pub fn name(self) -> &'static str {
         self.get().info().name
+    }
+
+    /// Whether a weighted sum leaves it unchanged.
+    #[must_use]
+    pub fn leaves_as_is(self) -> bool {
+        matches!(self, Self::Linear | Self::Rank | Self::NormalScore)
     }
 }
 

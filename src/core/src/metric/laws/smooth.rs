@@ -116,9 +116,13 @@ fn means(squares: &Squares<'_>, u: &Block) -> Vec<f64> {
 }
 
 fn mean_absolute(absolute: &Absolute<'_>, u: &Block) -> f64 {
-    let errors =
-        |t: usize| -> Vec<f64> { u.column(t).iter().zip(&absolute.targets[t]).map(|(u, y)| (u - y).abs()).collect() };
-    (0..u.n_outputs()).map(|t| weighted_mean(absolute.weights, &errors(t))).sum::<f64>() / u.n_outputs() as f64
+    let mut total = 0.0;
+    for (t, target) in absolute.targets.iter().enumerate() {
+        for (row, (u, y)) in u.column(t).iter().zip(target).enumerate() {
+            total += absolute.factor(t, row) * (absolute.scale * (u - y).abs() + absolute.tilt * (u - y));
+        }
+    }
+    total / absolute.weights.map_or(u.n_rows() as f64, num::sum) / u.n_outputs() as f64
 }
 
 /// The central difference of `f` by one cell of `u`, and the step it was taken with.
