@@ -7,7 +7,7 @@ use crate::{
     honest::{
         bootstrap,
         nested::{self, Before},
-        row_scores::RowScores,
+        row_scores::{RowScores, fitted_step},
     },
     objective::{Effort, cv},
     sample::Sample,
@@ -18,6 +18,7 @@ use blend_core::{
     judge::Bound,
     metric::{BindError, Metric},
     pool::Pool,
+    post::PostStep,
     space::SpaceName,
     weights::WeightsError,
 };
@@ -95,6 +96,8 @@ pub struct Control<'a> {
 pub struct Outcome {
     /// The weights, in the members' order.
     pub weights: Weights,
+    /// Steps after the blend that were fitted with it: the cuts of a metric of labels.
+    pub post: Vec<PostStep>,
     /// The solver that found them.
     pub solver: SolverName,
     /// Score of the blend as it will be written, on the rows it was chosen on.
@@ -213,9 +216,14 @@ pub fn search(problem: &Problem<'_>, options: &Options, control: &Control<'_>) -
 
     // What will be written is judged, not what the solver saw.
     let row_local = problem.space.get().info().row_local;
-    let judge = |weights: &[f64]| {
+    let pool = |weights: &[f64]| {
         let weighted: Vec<_> = members.iter().copied().zip(weights.iter().copied()).collect();
-        RowScores::of(&*bound, &Pool::new(&weighted, problem.space, bound.preparation()), set, row_local)
+        Pool::new(&weighted, problem.space, bound.preparation())
+    };
+    // A baseline gets cuts of its own, as a member alone does.
+    let judge = |weights: &[f64]| {
+        let pool = pool(weights);
+        RowScores::after(&*bound, &pool, set, row_local, fitted_step(&*bound, &pool, set).as_ref())
     };
     let scores = judge_members(problem, &members, &*bound);
     let direction = bound.direction();
@@ -225,6 +233,7 @@ pub fn search(problem: &Problem<'_>, options: &Options, control: &Control<'_>) -
     let loss = |rows: &RowScores| direction.loss(blend_core::Score(rows.score(&*bound))).value();
     let (found, rows) =
         settle(found, &judge, &loss, &[(constraints.equal(), &equal_rows), (constraints.corner(single), &single_rows)]);
+    let post = fitted_step(&*bound, &pool(&found.weights), set).into_iter().collect();
     effort += objective.effort();
     let search_seconds = started.elapsed().as_secs_f64();
 
@@ -259,6 +268,7 @@ pub fn search(problem: &Problem<'_>, options: &Options, control: &Control<'_>) -
         single_best: (members[single].model().clone(), scores[single]),
         members: scores,
         weights: Weights::new(problem.domain, found.weights)?,
+        post,
         solver,
         gain_over_equal: over_equal,
         gain_over_single: over_single,
@@ -315,14 +325,18 @@ fn settle(
     (found, rows)
 }
 
-/// Every member's own score.
+/// Every member's own score, with cuts of its own where the metric has them.
 fn judge_members(problem: &Problem<'_>, members: &[&Predictions<Oof>], bound: &dyn Bound) -> Vec<f64> {
     use rayon::prelude::*;
     let set = &problem.scope.rows;
-    members.par_iter().map(|member| score_member(member, set, bound)).collect()
+    let score = |member: &&Predictions<Oof>| match bound.cuts() {
+        Some(cuts) => cuts.best(&member.natural(set)),
+        None => score_member(member, set, bound),
+    };
+    members.par_iter().map(score).collect()
 }
 
-/// The score of one member on the rows of `set`, to which `bound` is bound.
+/// The score of one member as it is on the rows of `set`, to which `bound` is bound.
 #[must_use]
 pub fn score_member(member: &Predictions<Oof>, set: &RowSet, bound: &dyn Bound) -> f64 {
     let ends: Vec<usize> = (0..set.n_blocks()).map(|block| set.offset(block) + set.block(block).len()).collect();

@@ -23,7 +23,7 @@ pub(crate) const DOMAINS: [Domain; 5] =
     [Domain::Simplex, Domain::Box, Domain::Nonnegative, Domain::Affine, Domain::Free];
 
 /// Metric, space, kind of label.
-pub(crate) const KINDS: [(&str, SpaceName, Label); 21] = [
+pub(crate) const KINDS: [(&str, SpaceName, Label); 33] = [
     ("log_loss", Linear, Label::Binary),
     ("log_loss", Logit, Label::Binary),
     ("log_loss", Linear, Label::Soft),
@@ -45,6 +45,18 @@ pub(crate) const KINDS: [(&str, SpaceName, Label); 21] = [
     ("auc", Linear, Label::Binary),
     ("auc", Rank, Label::Binary),
     ("mse", Rank, Label::Soft),
+    ("auc", NormalScore, Label::Binary),
+    ("rmsle", Log1p, Label::Positive),
+    ("pinball", Linear, Label::Number),
+    ("mape", Linear, Label::Number),
+    ("smape", Linear, Label::Number),
+    ("pearson", Linear, Label::Number),
+    ("spearman", Linear, Label::Number),
+    ("c_index", Linear, Label::Survival),
+    ("qwk", Linear, Label::Grade),
+    ("f1", Linear, Label::Binary),
+    ("mcc", Linear, Label::Class),
+    ("map_at_k", Linear, Label::Class),
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +69,8 @@ pub(crate) enum Label {
     Number,
     Positive,
     Direction,
+    Grade,
+    Survival,
 }
 
 /// What makes a problem hard.
@@ -101,13 +115,14 @@ impl World {
         let Shape { n_members, n_rows, seed, .. } = shape;
         let mut random = Random::new(seed);
         let n_outputs = match label {
-            Label::Binary | Label::Soft | Label::Number | Label::Positive => 2,
+            Label::Binary | Label::Soft | Label::Number | Label::Positive | Label::Grade => 2,
+            Label::Survival => 1,
             _ => 3,
         };
         // One latent row, then labels and what each member makes of it.
         let mut latent = vec![vec![0.0; n_rows]; n_outputs];
         latent.iter_mut().flatten().for_each(|x| *x = 1.5 * normal(&mut random));
-        let row = |i: usize| [latent[0][i], latent[1][i], latent[n_outputs - 1][i]];
+        let row = |i: usize| [latent[0][i], latent[1 % n_outputs][i], latent[n_outputs - 1][i]];
         let values = match label {
             Label::Binary => LabelValues::Binary(
                 latent
@@ -130,6 +145,14 @@ impl World {
                 LabelValues::Real((0..3).map(|c| rows.iter().map(|p| p[c]).collect()).collect())
             }
             Label::Number => LabelValues::Real(latent.iter().map(|c| c.iter().map(|x| 5.0 + x).collect()).collect()),
+            Label::Grade => LabelValues::Real(
+                latent.iter().map(|c| c.iter().map(|x| (4.0 + x).round().clamp(2.0, 6.0)).collect()).collect(),
+            ),
+            Label::Survival => LabelValues::Survival {
+                time: latent[0].iter().map(|x| 5.0 - x).collect(),
+                event: (0..n_rows).map(|_| u8::from(random.unit() < 0.7)).collect(),
+                strata: None,
+            },
             Label::Positive => LabelValues::Real(latent.iter().map(|c| c.iter().map(|x| x * x).collect()).collect()),
             Label::Direction => LabelValues::Directions(
                 (0..n_rows)
@@ -150,7 +173,7 @@ impl World {
             Label::Binary | Label::Soft => OutputKind::Probability,
             Label::Class | Label::Shares => OutputKind::ClassProbabilities,
             Label::SharesOfLogits => OutputKind::ClassLogits,
-            Label::Number | Label::Positive => OutputKind::Value,
+            Label::Number | Label::Positive | Label::Grade | Label::Survival => OutputKind::Value,
             Label::Direction => OutputKind::Vector,
         };
         let mut all: Vec<Vec<Vec<f64>>> = Vec::new();
@@ -165,13 +188,15 @@ impl World {
                     columns.iter_mut().enumerate().for_each(|(c, column)| column.fill(0.1 * c as f64 + 0.2));
                 }
                 for i in 0..n_rows {
-                    let p = softmax([columns[0][i], columns[1][i], columns[n_outputs - 1][i]]);
+                    let p = softmax([columns[0][i], columns[1 % n_outputs][i], columns[n_outputs - 1][i]]);
                     for (c, column) in columns.iter_mut().enumerate() {
                         column[i] = match label {
                             Label::Binary | Label::Soft => sigmoid(column[i] - 0.8),
                             Label::Class | Label::Shares => p[c],
                             Label::SharesOfLogits | Label::Direction => column[i],
                             Label::Number => 5.2 + column[i],
+                            Label::Grade => 3.6 + 0.9 * column[i],
+                            Label::Survival => column[i],
                             Label::Positive => (column[i] * column[i] - 0.2).max(-0.9),
                         };
                     }

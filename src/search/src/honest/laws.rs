@@ -12,6 +12,7 @@ use blend_core::{
     Block, Domain, Folds, Scope, Truth, judge,
     metric::{self, Metric, MetricSpec},
     pool::Pool,
+    post,
     space::SpaceName::{self, Linear, Log, Logit, Rank, Vector},
     truth::{LabelValues, Labels},
 };
@@ -19,12 +20,15 @@ use blend_core::{
 const SHAPE: Shape =
     Shape { n_members: 3, n_rows: 240, holes: true, weights: true, duplicate: false, constant: false, seed: 9 };
 
-const KINDS: [(&str, SpaceName, Label); 5] = [
+const KINDS: [(&str, SpaceName, Label); 8] = [
     ("log_loss", Linear, Label::Binary),
     ("log_loss", Logit, Label::Binary),
     ("rmse", Linear, Label::Number),
     ("auc", Rank, Label::Binary),
     ("angular_error", Vector, Label::Direction),
+    ("qwk", Linear, Label::Grade),
+    ("f1", Linear, Label::Binary),
+    ("c_index", Linear, Label::Survival),
 ];
 
 fn options(solver: Option<SolverName>) -> Options {
@@ -54,6 +58,7 @@ fn changed(truth: &Truth, folds: &Folds, fold: i64) -> Truth {
         }),
         LabelValues::Directions(all) => (0..all.len()).filter(inside).for_each(|row| all[row] = [0.0, 0.0, 1.0]),
         LabelValues::Class { labels, .. } => (0..labels.len()).filter(inside).for_each(|row| labels[row] = 0),
+        LabelValues::Survival { time, .. } => (0..time.len()).filter(inside).for_each(|row| time[row] = -time[row]),
     }
     Truth::new(truth.rows().clone(), truth.names().to_vec(), Labels { values, weights }).unwrap()
 }
@@ -70,6 +75,7 @@ fn a_held_out_part_never_reaches_its_own_weights() {
             let bits = |nested: &Nested, part: usize| -> Vec<u64> {
                 nested.parts[part].weights.iter().map(|w| w.to_bits()).collect()
             };
+            assert!(before.parts[1].post == after.parts[1].post, "{}", world.name);
             // Weights that are certified may start from where the labels of all rows put them, and forget it.
             if world.bound().smooth(world.space).is_some() && solver.is_none() && kind.0 != "angular_error" {
                 let pairs = before.parts[1].weights.iter().zip(&after.parts[1].weights);
@@ -126,7 +132,8 @@ fn the_pooled_score_is_that_of_every_row_with_its_parts_weights() {
         for part in &nested.parts {
             let inside = world.scope.rows.filter(|row| folds.labels()[row] == part.label).unwrap();
             let weighted: Vec<_> = world.members.members().iter().zip(part.weights.iter().copied()).collect();
-            let blend = Pool::new(&weighted, world.space, bound.preparation()).whole(&inside);
+            let mut blend = Pool::new(&weighted, world.space, bound.preparation()).whole(&inside);
+            part.post.iter().for_each(|step| post::apply(step, &mut blend, None));
             let part_bound = world.metric.bind(world.truth.on(&inside)).unwrap();
             let score = judge::score(&*part_bound, &blend);
             assert!((score - part.score.unwrap()).abs() < 1e-12, "{}", world.name);

@@ -1,6 +1,9 @@
 //! Nested cross-validation: every row scored with weights that were chosen without its fold.
 
-use super::{lockstep, row_scores::RowScores};
+use super::{
+    lockstep,
+    row_scores::{RowScores, fitted_step},
+};
 use crate::{
     drive::Stop,
     objective::{Effort, Mean, Objective, Remembered, cv},
@@ -8,7 +11,12 @@ use crate::{
     search::{Problem, SearchError},
     solver::{Found, SolverName, Task, solve},
 };
-use blend_core::{Fingerprint, Oof, Predictions, RowSet, judge::Bound, pool::Pool};
+use blend_core::{
+    Fingerprint, Oof, Predictions, RowSet,
+    judge::Bound,
+    pool::Pool,
+    post::{self, PostStep},
+};
 
 /// Nested scores of a search.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +36,8 @@ pub struct Part {
     pub label: i64,
     /// Weights chosen on the other parts.
     pub weights: Vec<f64>,
+    /// Steps fitted with them.
+    pub post: Vec<PostStep>,
     /// Their score on this part, where the metric is defined on it.
     pub score: Option<f64>,
     /// Rows of this part.
@@ -97,6 +107,21 @@ impl Outer {
             .collect()
     }
 
+    /// The step that a metric of labels fits to a pool of the other rows.
+    fn step(
+        &self,
+        problem: &Problem<'_>,
+        bound: &dyn Bound,
+        pool: &Pool<'_, Oof>,
+    ) -> Result<Option<PostStep>, SearchError> {
+        if bound.cuts().is_none() {
+            return Ok(None);
+        }
+        let train = self.train(problem)?;
+        let bound = problem.metric.bind(problem.truth.on(&train))?;
+        Ok(fitted_step(&*bound, pool, &train))
+    }
+
     /// The rows of the scope outside the part.
     fn train(&self, problem: &Problem<'_>) -> Result<RowSet, SearchError> {
         let held_out = self.held_out.mask();
@@ -159,17 +184,20 @@ pub(crate) fn run(
         run.interrupted |= found.stop == Stop::Interrupted;
         let weighted: Vec<_> = members.iter().copied().zip(found.weights.iter().copied()).collect();
         let pool = Pool::new(&weighted, problem.space, bound.preparation());
+        let step = outer.step(problem, bound, &pool)?;
         // A part without a score of its own still takes part in the pooled one.
         let score = if let Some(part_bound) = &bounds[number] {
-            let judged = RowScores::of(&**part_bound, &pool, &outer.held_out, row_local);
+            let judged = RowScores::after(&**part_bound, &pool, &outer.held_out, row_local, step.as_ref());
             run.rows.scatter(&outer.inside, &judged);
             Some(judged.score(&**part_bound))
         } else {
-            run.rows.judge_each(bound, &outer.inside, &pool.whole(&outer.held_out));
+            let mut blend = pool.whole(&outer.held_out);
+            step.iter().for_each(|step| post::apply(step, &mut blend, None));
+            run.rows.judge_each(bound, &outer.inside, &blend);
             None
         };
-        let n_rows = outer.inside.len();
-        run.nested.parts.push(Part { label: outer.label, weights: found.weights, score, n_rows });
+        let (n_rows, post) = (outer.inside.len(), step.into_iter().collect());
+        run.nested.parts.push(Part { label: outer.label, weights: found.weights, post, score, n_rows });
         if run.interrupted {
             break;
         }

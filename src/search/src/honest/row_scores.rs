@@ -5,8 +5,14 @@ use blend_core::{
     judge::{Bound, Judge},
     num,
     pool::Pool,
+    post::{self, PostStep},
 };
 use rayon::prelude::*;
+
+/// The step that a metric of labels fits to a blend of the rows of `set`, to which `bound` is bound.
+pub(crate) fn fitted_step(bound: &dyn Bound, pool: &Pool<'_, Oof>, set: &RowSet) -> Option<PostStep> {
+    bound.cuts().map(|cuts| PostStep::Thresholds(cuts.fit(&pool.whole(set))))
+}
 
 /// What a metric keeps of a prediction, in the numbering of the rows it is bound to.
 #[derive(Debug, Clone)]
@@ -42,12 +48,34 @@ impl RowScores {
                 parts.iter().enumerate().for_each(|(block, part)| all.put(set.offset(block), part));
                 Self::Terms(all)
             }
+            Judge::Additive(_) => Self::of_block(bound, pool.whole(set)),
+        }
+    }
+
+    /// Judges a prediction of all rows that `bound` is bound to.
+    pub(crate) fn of_block(bound: &dyn Bound, prediction: Block) -> Self {
+        match bound.judge() {
+            Judge::Whole(_) => Self::Predictions(prediction),
             Judge::Additive(additive) => {
-                let mut terms = Block::new(additive.n_terms(), set.len());
-                additive.terms(0, &pool.whole(set), &mut terms);
+                let mut terms = Block::new(additive.n_terms(), prediction.n_rows());
+                additive.terms(0, &prediction, &mut terms);
                 Self::Terms(terms)
             }
         }
+    }
+
+    /// Judges a pool after the step that was fitted to it, or to the rows that its weights were.
+    pub(crate) fn after(
+        bound: &dyn Bound,
+        pool: &Pool<'_, Oof>,
+        set: &RowSet,
+        row_local: bool,
+        step: Option<&PostStep>,
+    ) -> Self {
+        let Some(step) = step else { return Self::of(bound, pool, set, row_local) };
+        let mut blend = pool.whole(set);
+        post::apply(step, &mut blend, None);
+        Self::of_block(bound, blend)
     }
 
     /// An empty one of the shape that `bound` wants, to be filled part by part.

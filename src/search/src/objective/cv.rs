@@ -42,11 +42,15 @@ pub fn objective<'a>(
         Some(Smooth::Squares(loss)) => {
             Box::new(SquareObjective::new(&Feed::new(members, set, space, preparation), &loss, sums_to_one))
         }
-        Some(Smooth::Absolute(loss)) => Box::new(AbsoluteObjective::new(members.to_vec(), set, preparation, &loss)),
+        Some(Smooth::Absolute(loss)) => {
+            Box::new(AbsoluteObjective::new(members.to_vec(), set, space, preparation, loss))
+        }
         None => {
             let entered: Vec<Block> =
                 members.iter().map(|member| pool::entered(member, space, preparation, set)).collect();
-            Box::new(WholeObjective::new(entered, bound, space))
+            let smooth = bound.surrogate().filter(|it| it.smooth(space).is_some());
+            let surrogate = smooth.map(|it| objective(members, set, it, space, sums_to_one));
+            Box::new(WholeObjective::new(entered, bound, space, surrogate))
         }
     }
 }

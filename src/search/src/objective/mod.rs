@@ -47,6 +47,15 @@ pub trait Objective: Send + Sync {
             })
             .collect()
     }
+    /// The loss after each of `moves`, from `weights`: up to rounding, which decides ties in a loss of steps. Good enough
+    /// to choose a move by; its loss is for [`Self::value`] to say.
+    fn moved(&self, weights: &[f64], moves: &[Move]) -> Vec<f64> {
+        moves.iter().map(|step| self.value(&step.of(weights))).collect()
+    }
+    /// A smooth loss of the same weights whose optimum is a good place to start from, where this one has steps.
+    fn surrogate(&self) -> Option<&dyn Objective> {
+        None
+    }
     /// Whether the loss is convex in the weights: only then is a gap a proof.
     fn is_convex(&self) -> bool;
     /// Whether there are derivatives.
@@ -82,6 +91,33 @@ pub trait Objective: Send + Sync {
     }
     /// Reads of all the data so far, as a number of full passes, and calls.
     fn effort(&self) -> Effort;
+}
+
+/// Weight that is taken from one member and given to another, or only one of the two.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Move {
+    /// Who gives.
+    pub from: Option<usize>,
+    /// Who takes.
+    pub to: Option<usize>,
+    /// How much.
+    pub amount: f64,
+}
+
+impl Move {
+    /// What each member's weight changes by.
+    pub fn changes(self) -> impl Iterator<Item = (usize, f64)> {
+        let down = self.from.map(|member| (member, -self.amount));
+        down.into_iter().chain(self.to.map(|member| (member, self.amount)))
+    }
+
+    /// The weights after it.
+    #[must_use]
+    pub fn of(self, weights: &[f64]) -> Vec<f64> {
+        let mut moved = weights.to_vec();
+        self.changes().for_each(|(member, change)| moved[member] += change);
+        moved
+    }
 }
 
 /// Loss and gradient.

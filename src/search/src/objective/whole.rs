@@ -1,6 +1,7 @@
-//! Any metric in any space: the blend is made whole and scored. Values only, for solvers that need no more.
+//! Any metric in any space: the blend is made whole and scored, with the cuts that suit it best where the metric judges
+//! labels. Values only, for solvers that need no more; a smooth relative tells them where to start.
 
-use super::{Effort, Meter, Objective};
+use super::{Effort, Meter, Move, Objective};
 use blend_core::{
     Block,
     judge::{self, Bound},
@@ -12,22 +13,37 @@ pub(crate) struct WholeObjective<'a> {
     members: Vec<Block>,
     bound: &'a dyn Bound,
     space: SpaceName,
+    surrogate: Option<Box<dyn Objective + 'a>>,
     meter: Meter,
 }
 
 impl<'a> WholeObjective<'a> {
     /// Holds the entered members, each of shape `(n_outputs, n_rows)`.
-    pub(crate) fn new(members: Vec<Block>, bound: &'a dyn Bound, space: SpaceName) -> Self {
-        Self { members, bound, space, meter: Meter::default() }
+    pub(crate) fn new(
+        members: Vec<Block>,
+        bound: &'a dyn Bound,
+        space: SpaceName,
+        surrogate: Option<Box<dyn Objective + 'a>>,
+    ) -> Self {
+        Self { members, bound, space, surrogate, meter: Meter::default() }
     }
 
-    fn loss(&self, weights: &[f64]) -> f64 {
-        let mut blend = Block::new(self.members[0].n_outputs(), self.members[0].n_rows());
+    /// The weighted sum of the members, in their order.
+    fn mix(&self, weights: &[f64]) -> Block {
+        let mut sum = Block::new(self.members[0].n_outputs(), self.members[0].n_rows());
         for (member, &weight) in self.members.iter().zip(weights).filter(|(_, w)| **w != 0.0) {
-            blend.add_scaled(weight, member);
+            sum.add_scaled(weight, member);
         }
-        self.space.get().leave(&mut blend);
-        let score = judge::score(self.bound, &blend);
+        sum
+    }
+
+    /// The loss of a weighted sum.
+    fn loss(&self, blend: &mut Block) -> f64 {
+        self.space.get().leave(blend);
+        let score = match self.bound.cuts() {
+            Some(cuts) => cuts.best(blend),
+            None => judge::score(self.bound, blend),
+        };
         self.bound.direction().loss(blend_core::Score(score)).value()
     }
 }
@@ -39,7 +55,7 @@ impl Objective for WholeObjective<'_> {
 
     fn value(&self, weights: &[f64]) -> f64 {
         self.meter.pass(1);
-        self.loss(weights)
+        self.loss(&mut self.mix(weights))
     }
 
     fn toward(&self, weights: &[f64], step: f64) -> Vec<f64> {
@@ -49,7 +65,23 @@ impl Objective for WholeObjective<'_> {
             .map(|member| {
                 let mut moved: Vec<f64> = weights.iter().map(|w| (1.0 - step) * w).collect();
                 moved[member] += step;
-                self.loss(&moved)
+                self.loss(&mut self.mix(&moved))
+            })
+            .collect()
+    }
+
+    /// Two members are added to one sum, however many members there are.
+    fn moved(&self, weights: &[f64], moves: &[Move]) -> Vec<f64> {
+        self.meter.pass(moves.len());
+        let sum = self.mix(weights);
+        moves
+            .par_iter()
+            .map_init(Block::default, |blend, step| {
+                blend.clone_from(&sum);
+                for (member, change) in step.changes() {
+                    blend.add_scaled(change, &self.members[member]);
+                }
+                self.loss(blend)
             })
             .collect()
     }
@@ -58,7 +90,15 @@ impl Objective for WholeObjective<'_> {
         false
     }
 
+    fn surrogate(&self) -> Option<&dyn Objective> {
+        self.surrogate.as_deref()
+    }
+
     fn effort(&self) -> Effort {
-        self.meter.effort()
+        let mut effort = self.meter.effort();
+        if let Some(surrogate) = &self.surrogate {
+            effort += surrogate.effort();
+        }
+        effort
     }
 }

@@ -1,14 +1,25 @@
 //! Exchange of weight between pairs of members on the true metric, in ever smaller amounts: for metrics that are steps.
-//! It claims no certificate.
+//! It starts from the optimum of a smooth relative, a greedy selection and the baselines, and claims no certificate.
 
-use super::{Found, GreedyStart, Info, Strategy, Task, alone, lowest};
+use super::{Found, GreedyStart, Info, SolverName, Strategy, Task, alone, lowest};
 use crate::{
     constraints::Constraints,
     drive::{self, Seen, State, Stop, Verdict, Watch},
+    objective::Move,
+    random::Random,
 };
 use argmin::core::{Error, KV, Problem, Solver};
 
 pub(super) struct LocalStrategy;
+
+/// Picks of the greedy selection that is one of the starts.
+const PICKS: usize = 40;
+/// Of the starts the best ones, this many.
+const STARTS: usize = 3;
+/// How often the best answer is shaken and searched from again.
+const SHAKES: usize = 3;
+/// How much weight a shake moves, and between how many pairs.
+const SHAKE: (f64, usize) = (0.1, 3);
 
 impl Strategy for LocalStrategy {
     fn info(&self) -> &'static Info {
@@ -21,31 +32,82 @@ impl Strategy for LocalStrategy {
     }
 
     fn run(&self, task: &Task<'_>) -> Found {
-        let losses = alone(task.objective);
-        let mut starts = vec![task.constraints.equal(), task.constraints.corner(lowest(&losses))];
-        starts.extend(task.start.map(<[f64]>::to_vec));
-        starts.push(GreedyStart::weights(task, 20));
         let mut best: Option<Found> = None;
-        for start in starts {
-            let solver =
-                Exchange { constraints: task.constraints.clone(), amount: AMOUNTS.0, watch: task.watch, stop: None };
-            let seen = Seen { objective: task.objective, constraints: task.constraints };
-            let driven = drive::run(seen, solver, Some(start), 2_000, task.watch);
-            let found = Found { weights: driven.weights, loss: driven.loss, stop: driven.stop, gap: None };
-            let cut = matches!(found.stop, Stop::Interrupted | Stop::Budget);
+        let mut random = Random::new(task.seed);
+        let search = |best: &mut Option<Found>, start: Vec<f64>, amount: f64| {
+            let found = exchange(task, start, amount);
+            let cut = matches!(found.stop, Stop::Interrupted | Stop::Budget).then_some(found.stop);
             if best.as_ref().is_none_or(|best| found.loss < best.loss) {
-                best = Some(found);
+                *best = Some(found);
             }
-            if let (true, Some(best)) = (cut, best.as_mut()) {
-                best.stop = driven.stop;
-                break;
+            if let (Some(stop), Some(best)) = (cut, best.as_mut()) {
+                best.stop = stop;
             }
+            cut.is_some()
+        };
+        let mut cut = false;
+        for start in starts(task) {
+            cut = cut || search(&mut best, start, AMOUNTS.0);
+        }
+        for _ in 0..SHAKES {
+            let from = best.as_ref().map_or_else(|| task.constraints.equal(), |best| best.weights.clone());
+            cut = cut || search(&mut best, shaken(task.constraints, from, &mut random), SHAKE.0);
         }
         best.unwrap_or_else(|| {
             let weights = task.constraints.equal();
             Found { loss: task.objective.value(&weights), weights, stop: Stop::Stalled, gap: None }
         })
     }
+}
+
+/// The best few of the optimum of the smooth relative, a greedy selection, the baselines and what the caller knows.
+fn starts(task: &Task<'_>) -> Vec<Vec<f64>> {
+    let losses = alone(task.objective);
+    let mut starts = vec![task.constraints.equal(), task.constraints.corner(lowest(&losses))];
+    starts.extend(task.start.map(<[f64]>::to_vec));
+    starts.push(GreedyStart::weights(task, PICKS));
+    if let Some(smooth) = task.objective.surrogate() {
+        let solver = SolverName::suited_to(smooth);
+        starts.push(solver.get().run(&Task { objective: smooth, tolerance: 1e-6, start: None, ..*task }).weights);
+    }
+    let mut ranked: Vec<(f64, Vec<f64>)> =
+        starts.into_iter().map(|start| (task.objective.value(&start), start)).collect();
+    ranked.sort_by(|a, b| a.0.total_cmp(&b.0));
+    ranked.dedup_by(|a, b| a.1 == b.1);
+    ranked.into_iter().take(STARTS).map(|(_, start)| start).collect()
+}
+
+/// Weights after a few moves between members taken at random.
+fn shaken(constraints: &Constraints, mut weights: Vec<f64>, random: &mut Random) -> Vec<f64> {
+    for _ in 0..SHAKE.1 {
+        let (from, to) = (random.below(weights.len()), random.below(weights.len()));
+        if let Some(step) = allowed(constraints, &weights, Some(from), Some(to), SHAKE.0) {
+            weights = step.of(&weights);
+        }
+    }
+    weights
+}
+
+/// The move of `amount`, or of as much as the bounds leave; `None` where that is nothing.
+fn allowed(
+    constraints: &Constraints,
+    weights: &[f64],
+    from: Option<usize>,
+    to: Option<usize>,
+    amount: f64,
+) -> Option<Move> {
+    let down = from.map_or(f64::INFINITY, |i| weights[i] - constraints.low);
+    let up = to.map_or(f64::INFINITY, |i| constraints.high - weights[i]);
+    let amount = amount.min(down).min(up);
+    (amount > 0.0 && from != to).then_some(Move { from, to, amount })
+}
+
+/// One search from `start`, beginning with moves of `amount`.
+fn exchange(task: &Task<'_>, start: Vec<f64>, amount: f64) -> Found {
+    let solver = Exchange { constraints: task.constraints.clone(), amount, watch: task.watch, stop: None };
+    let seen = Seen { objective: task.objective, constraints: task.constraints };
+    let driven = drive::run(seen, solver, Some(start), 2_000, task.watch);
+    Found { weights: driven.weights, loss: driven.loss, stop: driven.stop, gap: None }
 }
 
 #[derive(Clone)]
@@ -61,33 +123,14 @@ struct Exchange<'w> {
 const AMOUNTS: (f64, f64) = (0.25, 1e-4);
 
 impl Exchange<'_> {
-    /// All moves of the current amount: from one member to another, and where the sum is free also up and down alone.
-    fn moves(&self) -> Vec<(Option<usize>, Option<usize>)> {
-        let n = self.constraints.n;
-        let pairs =
-            (0..n).flat_map(|to| (0..n).filter(move |&from| from != to).map(move |from| (Some(from), Some(to))));
-        let mut moves: Vec<_> = pairs.collect();
-        if !self.constraints.sums_to_one {
-            moves.extend((0..n).flat_map(|i| [(None, Some(i)), (Some(i), None)]));
-        }
-        moves
-    }
-
-    fn apply(&self, weights: &[f64], (from, to): (Option<usize>, Option<usize>)) -> Option<Vec<f64>> {
-        let down = from.map_or(f64::INFINITY, |i| weights[i] - self.constraints.low);
-        let up = to.map_or(f64::INFINITY, |i| self.constraints.high - weights[i]);
-        let amount = self.amount.min(down).min(up);
-        if amount <= 0.0 {
-            return None;
-        }
-        let mut moved = weights.to_vec();
-        if let Some(from) = from {
-            moved[from] -= amount;
-        }
-        if let Some(to) = to {
-            moved[to] += amount;
-        }
-        Some(moved)
+    /// Moves of the current amount to one member from every other; where the sum is free also up and down alone.
+    fn moves(&self, weights: &[f64], to: usize) -> Vec<Move> {
+        let others = (0..self.constraints.n).map(|from| (Some(from), Some(to)));
+        let alone = [(None, Some(to)), (Some(to), None)].into_iter().filter(|_| !self.constraints.sums_to_one);
+        others
+            .chain(alone)
+            .filter_map(|(from, to)| allowed(&self.constraints, weights, from, to, self.amount))
+            .collect()
     }
 }
 
@@ -112,19 +155,28 @@ impl<'a> Solver<Seen<'a>, State> for Exchange<'_> {
         Ok((state.param(weights).cost(loss), None))
     }
 
+    /// Each member in turn takes weight from the one that it helps most to take it from, as long as that helps.
     fn next_iter(&mut self, problem: &mut Problem<Seen<'a>>, mut state: State) -> Result<(State, Option<KV>), Error> {
         let mut loss = state.get_cost();
         let mut weights = state.take_param().unwrap_or_else(|| self.constraints.equal());
         let before = loss;
-        for step in self.moves() {
-            let Some(moved) = self.apply(&weights, step) else { continue };
+        for to in 0..self.constraints.n {
+            let moves = self.moves(&weights, to);
+            if moves.is_empty() {
+                continue;
+            }
             self.stop = self.watch.cut();
             if self.stop.is_some() {
                 return Ok((state.param(weights).cost(loss), None));
             }
-            let candidate = problem.problem("value", |seen| Ok(seen.objective.value(&moved)))?;
-            if candidate < loss {
-                (loss, weights) = (candidate, moved);
+            let losses = problem.problem("moved", |seen| Ok(seen.objective.moved(&weights, &moves)))?;
+            let best = lowest(&losses);
+            if losses[best] < loss {
+                let moved = moves[best].of(&weights);
+                let exact = problem.problem("value", |seen| Ok(seen.objective.value(&moved)))?;
+                if exact < loss {
+                    (loss, weights) = (exact, moved);
+                }
             }
         }
         if loss >= before {
