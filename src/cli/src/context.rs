@@ -8,12 +8,14 @@ use crate::{
 use blend_core::{
     Fingerprint, Folds, RowIndex, RowSet, Scope, Truth,
     manifest::ColumnFile,
-    metric::{self, Metric},
+    metric::{self, GraphSpec, Metric},
+    scorer::Outside,
     space::SpaceName,
 };
+use blend_infer::{MetricGraph, Runtime, Search};
 use blend_record::{Competition, Mark, Sample, Workspace, fingerprint_of_file};
 use blend_store::{IdSpec, ReadOptions, Table};
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 /// The competition that a command is about.
 pub(crate) struct Context {
@@ -40,9 +42,21 @@ impl Context {
     pub(crate) fn open(arguments: &Arguments) -> Result<Self, Failure> {
         let workspace = Workspace::find(&arguments.directory, arguments.allow_outside)?;
         let competition = workspace.pick(arguments.competition.as_deref())?;
-        let metric =
-            metric::build(&competition.metric).map_err(|error| failure::of_spec(&error, competition.file.display()))?;
+        let metric = match &competition.metric.graph {
+            Some(graph) => own_metric(&workspace, graph)?,
+            None => metric::build(&competition.metric)
+                .map_err(|error| failure::of_spec(&error, competition.file.display()))?,
+        };
         Ok(Self { workspace, competition, metric })
+    }
+
+    /// Refuses scores that a metric could not give after all.
+    pub(crate) fn refuse_fault(&self) -> Result<(), Failure> {
+        let Some(why) = self.metric.fault() else { return Ok(()) };
+        let graph = self.competition.metric.graph.as_ref().map_or(&self.competition.file, |graph| &graph.file);
+        Err(Failure::data(format!("the metric has no score for a prediction: {why}"))
+            .at(self.show(graph))
+            .hint("a metric gives a finite number for any prediction: clip what is taken a logarithm or root of"))
     }
 
     /// The space of searches: the competition's, else the metric's own.
@@ -88,6 +102,11 @@ impl Context {
         let texts = table.texts(&file.column).map_err(|error| Failure::from(error).at(file.file.display()))?;
         let positions = positions(rows, &table, &file.file)?;
         Ok(positions.into_iter().map(|row| texts[row as usize].clone()).collect())
+    }
+
+    /// A column of a file in the order of `rows`, its values numbered as they first appear.
+    pub(crate) fn numbered(&self, file: &ColumnFile, rows: &RowIndex, named_by: &str) -> Result<Vec<u32>, Failure> {
+        Ok(numbered(&self.texts(file, rows, named_by)?).0)
     }
 
     /// A numeric column of a file in the order of `rows`.
@@ -183,6 +202,16 @@ impl Context {
 fn unread(error: blend_store::StoreError, path: &Path, named_by: &str) -> Failure {
     let failure = Failure::from(error).at(path.display());
     if path.exists() { failure } else { failure.hint_instead(format!("it is named by {named_by}")) }
+}
+
+/// A metric that is a graph of the competition.
+fn own_metric(workspace: &Workspace, graph: &GraphSpec) -> Result<Box<dyn Metric>, Failure> {
+    let place = workspace.show(&graph.file).display().to_string();
+    let runtime = Runtime::open(&Search::from_env(Some(workspace.root()))).map_err(Failure::from)?;
+    let loaded = MetricGraph::open(&runtime, &graph.file).map_err(|error| Failure::from(error).at(&place))?;
+    let name = graph.file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let label = format!("graph({name}, {})", loaded.fingerprint().short());
+    Ok(Box::new(Outside::new(label, graph.better, graph.classes, Arc::new(loaded))))
 }
 
 /// For each of `rows` its position in `table`; errors where one is missing.

@@ -143,6 +143,16 @@ impl From<blend_infer::InferError> for Failure {
     }
 }
 
+impl From<blend_infer::MetricGraphError> for Failure {
+    fn from(error: blend_infer::MetricGraphError) -> Self {
+        let hint = match &error {
+            blend_infer::MetricGraphError::Engine(error) => crate::hints::engine(error),
+            _ => "a metric is a graph from `truth` and `prediction` to one score, or to a loss for each row",
+        };
+        Self::new(infer_exit(error.kind()), with_sources(&error)).hint(hint)
+    }
+}
+
 impl From<blend_infer::RuntimeError> for Failure {
     fn from(error: blend_infer::RuntimeError) -> Self {
         Self::new(infer_exit(error.kind()), with_sources(&error)).hint(crate::hints::runtime(&error))

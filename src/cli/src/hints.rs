@@ -77,7 +77,8 @@ fn correct(key: &str, name: &str, known: &[String]) -> String {
     }
 }
 
-fn engine(error: &EngineError) -> &'static str {
+/// What to do about a graph that an engine does not run.
+pub(crate) fn engine(error: &EngineError) -> &'static str {
     match error {
         EngineError::Unsupported { .. } => "fetch ONNX Runtime with `blend runtime install`",
         EngineError::Load { .. } => "export the graph again; other graphs of the model tell whether all are affected",

@@ -14,9 +14,14 @@ use blend_store::Table;
 /// Columns of the truth that are read as they are written: class labels.
 pub(crate) fn text_columns(context: &Context) -> Vec<String> {
     match (&context.competition.targets, context.metric.info().target) {
-        (Targets::Named(names), Target::Classes) if names.len() == 1 => names.clone(),
+        (Targets::Named(names), target) if names.len() == 1 && may_be_classes(target) => names.clone(),
         _ => Vec::new(),
     }
+}
+
+/// Whether one column of labels may hold classes, with an output for each.
+pub(crate) fn may_be_classes(target: Target) -> bool {
+    matches!(target, Target::Classes | Target::Labels | Target::Relevance)
 }
 
 /// The column of a table of test labels that says which part of a leaderboard a row belongs to.
@@ -81,16 +86,26 @@ pub(crate) fn labels(
         }
         Ok(values)
     };
-    match context.metric.info().target {
-        Target::Classes if names.len() == 1 => {
-            let (labels, names) = classes(context, &table.texts(&names[0])?)?;
+    let target = context.metric.info().target;
+    match target {
+        _ if names.len() == 1 && may_be_classes(target) => {
+            let texts = table.texts(&names[0])?;
+            // Zeros and ones are one probability to a metric that takes either, unless classes are named.
+            if target == Target::Labels
+                && context.competition.classes.is_none()
+                && let Some(column) = zeros_and_ones(&texts)
+            {
+                return Ok((names, LabelValues::Binary(vec![column])));
+            }
+            let (labels, names) = classes(context, &texts)?;
             Ok((names.clone(), LabelValues::Class { labels, names }))
         }
+        Target::Survival => survival(context, table, names, number),
         Target::Direction => {
             let columns = names.iter().map(number).collect::<Result<Vec<_>, _>>()?;
             Ok((names, directions(&columns, context.competition.decode.is_some())?))
         }
-        Target::Binary => {
+        Target::Binary | Target::Labels => {
             let columns = names
                 .iter()
                 .map(|name| {
@@ -110,6 +125,43 @@ pub(crate) fn labels(
         }
     }
 }
+
+/// Texts that are all 0 or 1, as numbers.
+fn zeros_and_ones(texts: &[String]) -> Option<Vec<u8>> {
+    texts.iter().map(|text| text.parse::<f64>().ok().filter(|y| *y == 0.0 || *y == 1.0).map(|y| y as u8)).collect()
+}
+
+/// Times and events, with the strata that the metric names.
+fn survival(
+    context: &Context,
+    table: &Table,
+    names: Vec<String>,
+    number: impl Fn(&String) -> Result<Vec<f64>, Failure>,
+) -> Result<(Vec<String>, LabelValues), Failure> {
+    let [time, event] = &names[..] else {
+        return Err(Failure::usage(format!(
+            "{} wants two target columns, not {}",
+            context.metric.info().name,
+            names.len()
+        ))
+        .hint("name the time and the event, in this order: `targets: [time, event]` in competition.yaml"));
+    };
+    let time = number(time)?;
+    let column = table.column(event)?;
+    let event = binary(&column, || number(event))?.ok_or_else(|| {
+        Failure::data(format!("column `{event}` holds something else than 0 and 1"))
+            .hint("1 is an event, 0 a time that was censored; `targets: [time, event]`, in this order")
+    })?;
+    let strata = match &context.competition.metric.strata {
+        Some(file) => Some(context.numbered(file, table.rows(), "`strata`")?),
+        None => None,
+    };
+    // The prediction is one column: how soon, not when and whether.
+    Ok((vec![RISK.to_owned()], LabelValues::Survival { time, event, strata }))
+}
+
+/// The output of a model of survival, where no sample submission names it.
+const RISK: &str = "risk";
 
 /// A column of zeros and ones in a byte each; `None` where it holds anything else.
 fn binary(column: &Column, numbers: impl Fn() -> Result<Vec<f64>, Failure>) -> Result<Option<Vec<u8>>, Failure> {
@@ -191,5 +243,9 @@ pub(crate) fn output_names(context: &Context, truth: Option<&Truth>, sample: Opt
 
 /// What a model's numbers are taken for where nothing is said.
 pub(crate) fn default_kind(context: &Context) -> OutputKind {
-    context.metric.info().predictions[0]
+    let info = context.metric.info();
+    match context.competition.classes {
+        Some(_) if info.target == Target::Labels => OutputKind::ClassProbabilities,
+        _ => info.predictions[0],
+    }
 }

@@ -18,6 +18,7 @@ pub mod error;
 mod events;
 mod feed;
 pub mod install;
+pub mod metric;
 mod partial;
 pub mod pipeline;
 mod plan;
@@ -30,6 +31,7 @@ mod work;
 
 pub use doctor::doctor;
 pub use error::{InferError, Kind};
+pub use metric::{MetricGraph, MetricGraphError};
 pub use pipeline::{Estimate, StageEstimate, estimate, predict, serve};
 pub use request::{
     EventTables, Executor, FoldMaps, GraphFile, GraphTime, Pace, Partial, Prediction, Progress, PulseTables, Remote,

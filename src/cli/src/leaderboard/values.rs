@@ -67,6 +67,12 @@ pub(crate) fn post_steps(
     let steps: Vec<PostStep> = context.competition.post.iter().chain(more).cloned().collect();
     for step in &steps {
         step.check().map_err(|error| Failure::usage(error.to_string()).at(context.competition.file.display()))?;
+        if let Some(wanted) = step.outputs().filter(|wanted| *wanted != values.n_outputs()) {
+            let what = format!("{} of {wanted} outputs meet {}", step.info().name, values.n_outputs());
+            return Err(Failure::usage(what)
+                .at(context.show(&context.competition.file))
+                .hint("one scale for all outputs, or one for each: search again, or correct `post:`"));
+        }
         let marked = match step {
             PostStep::ZeroRows { file, column, equals } => {
                 read(file)?;

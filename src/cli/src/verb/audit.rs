@@ -18,6 +18,7 @@ pub(crate) fn run(arguments: &Arguments, it: &Audit, screen: &Screen) -> Result<
             .hint("`blend predict` or `blend import MODEL --oof FILE`"));
     }
     let audited = AuditReport::gather(&context, &models, &it.allow, Vec::new())?;
+    context.refuse_fault()?;
     report::audit::print(screen, &audited, it)?;
     if let Some(path) = &it.html {
         let page = super::report::page(&context, &audited, &super::report::Files::default())?;

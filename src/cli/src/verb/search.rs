@@ -13,6 +13,7 @@ use crate::{
 };
 use blend_core::{
     Blend, BlendName, Domain, Member, ModelId, Oof, PredictionMatrix, Test,
+    post::{PostStep, Scale},
     space::{self, SpaceName},
     weights::DOMAINS,
 };
@@ -47,6 +48,7 @@ pub(crate) fn run(arguments: &Arguments, it: &Search, screen: &Screen) -> Result
     let asked = asked(&context, arguments, it)?;
     refuse_foreign(&context, &asked.name, it.force)?;
     let judged = context.judged()?;
+    refuse_second_cuts(&context, &judged)?;
     let sample = context.sample()?;
     let names = labels::output_names(&context, Some(&judged.truth), sample.as_ref().map(blend_record::Sample::columns));
     let columns: Arc<[String]> = names.unwrap_or_default().into();
@@ -74,6 +76,7 @@ pub(crate) fn run(arguments: &Arguments, it: &Search, screen: &Screen) -> Result
     if screen.is_live() {
         let _ = write!(std::io::stderr(), "\r\x1b[K");
     }
+    context.refuse_fault()?;
     if let Some(error) = matrix.members().iter().find_map(|member| member.values().latched()) {
         return Err(Failure::new(failure::MACHINE, format!("stored outputs could not be read: {error}"))
             .at(context.show(&context.workspace.competition_folder(&context.competition.id)))
@@ -153,6 +156,18 @@ pub(crate) fn refuse_foreign(context: &Context, name: &BlendName, force: bool) -
         .hint("write another one with `--name NAME`, or replace it with `--force`"))
 }
 
+/// Thresholds that a competition sets for every blend leave none to be fitted.
+fn refuse_second_cuts(context: &Context, judged: &Judged) -> Result<(), Failure> {
+    let set = context.competition.post.iter().any(|step| matches!(step, PostStep::Thresholds(_)));
+    let fits = || context.metric.bind(judged.truth.on(&judged.scope.rows)).is_ok_and(|bound| bound.cuts().is_some());
+    if !set || !fits() {
+        return Ok(());
+    }
+    Err(Failure::usage(format!("a search for {} fits thresholds, and others are set", context.metric.info().name))
+        .at(context.show(&context.competition.file))
+        .hint("leave `thresholds` out of `post:`; the recipe will have them"))
+}
+
 pub(crate) fn live_line(screen: &Screen, tick: &Tick) {
     if !screen.is_live() {
         return;
@@ -181,7 +196,7 @@ fn recipe(
         };
         members.push(Member { model: member.model().clone(), weight, oof: Some(member.fingerprint()), test });
     }
-    let blend = Blend::new(asked.name.clone(), id.clone(), asked.space, asked.domain, members, Vec::new())?;
+    let blend = Blend::new(asked.name.clone(), id.clone(), asked.space, asked.domain, members, outcome.post.clone())?;
     let (model, single) = &outcome.single_best;
     Ok(Recipe {
         blend,
@@ -261,6 +276,9 @@ fn report(
         table.row(vec![format!("blend, {by}: the honest one"), score(nested.score)]);
     }
     print(screen, &table);
+    for line in step_lines(&outcome.post) {
+        screen.line(format!("  {line}"));
+    }
     screen.line("");
     for (gain, over) in [(outcome.gain_over_equal, "equal weights"), (outcome.gain_over_single, "the single best")] {
         if let Some(gain) = gain {
@@ -279,6 +297,31 @@ fn report(
         report::peak_rss_bytes().map_or("unknown".to_owned(), report::bytes),
     )));
     screen.line(format!("wrote {path}"));
+}
+
+/// What was fitted beside the weights.
+fn step_lines(post: &[PostStep]) -> Vec<String> {
+    let list = |values: &[f64]| values.iter().map(|value| score(*value)).collect::<Vec<_>>().join(" ");
+    let mut lines = Vec::new();
+    for step in post {
+        let PostStep::Thresholds(scales) = step else { continue };
+        for scale in scales {
+            let labels = scale.labels.iter().map(f64::to_string).collect::<Vec<_>>().join(" ");
+            lines.push(format!("thresholds {} part the labels {labels}", list(&scale.cuts)));
+        }
+    }
+    lines
+}
+
+/// The steps as they stand in a recipe.
+fn steps_value(post: &[PostStep]) -> Value {
+    let scale = |scale: &Scale| json!({"cuts": scale.cuts, "labels": scale.labels});
+    post.iter()
+        .map(|step| match step {
+            PostStep::Thresholds(scales) => json!({"thresholds": scales.iter().map(scale).collect::<Vec<_>>()}),
+            other => json!(other.info().name),
+        })
+        .collect()
 }
 
 fn print(screen: &Screen, table: &TextTable) {
@@ -346,6 +389,7 @@ fn value(
         "nested_by": outcome.nested.as_ref().map(|nested| nested.by),
         "nested_parts": outcome.nested.as_ref().map(|nested| nested.parts.iter().map(|part| json!({
             "part": part.label, "rows": part.n_rows, "score": part.score.map(number), "weights": per_model(&part.weights),
+            "post": steps_value(&part.post),
         })).collect::<Vec<_>>()),
         "equal_weights": number(outcome.equal_weights),
         "single_best": {"model": single.as_str(), "score": number(*single_score)},
@@ -355,6 +399,7 @@ fn value(
             "over_single_best": interval(outcome.gain_over_single),
         },
         "weights": per_model(outcome.weights.values()),
+        "post": steps_value(&outcome.post),
         "stop": outcome.stop.name(),
         "gap": outcome.gap.map(number),
         "passes": outcome.effort.passes,

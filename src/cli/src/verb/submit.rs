@@ -10,7 +10,6 @@ use crate::{
 use blend_core::{
     BlendName, Block, ModelId, OutputKind, PredictionMatrix, RowSet, Test, judge,
     judge::Preparation,
-    metric::Target,
     pool::Pool,
     post::PostStep,
     truth::{Labels, angles},
@@ -106,6 +105,7 @@ fn submit(
     let send = leaderboard::send_command(context, &recipe, &place, csv);
     screen.line(format!("  {send}"));
     let scores = label_file.map(|file| known_scores(context, file, sample, &made)).transpose()?;
+    context.refuse_fault()?;
     if let Some(scores) = &scores {
         let mut table = TextTable::new(&["rows", ">n", &format!(">{}", context.metric.info().name)]);
         for (rows, n, value) in scores {
@@ -167,7 +167,7 @@ pub(crate) fn make(context: &Context, recipe: &Recipe, sample: &Sample) -> Resul
 pub(crate) fn names(context: &Context, sample: &Sample) -> Result<Arc<[String]>, Failure> {
     let truth = match (&context.competition.truth, context.metric.info().target) {
         // Only classes can differ from the sample's columns, and only the truth knows their number.
-        (Some(_), Target::Classes) => Some(context.judged()?.truth),
+        (Some(_), target) if labels::may_be_classes(target) => Some(context.judged()?.truth),
         _ => None,
     };
     Ok(labels::output_names(context, truth.as_ref(), Some(sample.columns())).unwrap_or_default().into())

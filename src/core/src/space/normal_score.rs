@@ -1,6 +1,6 @@
 //! Normal quantiles of the ranks within a column: for metrics of order, where ranks crowd the ends.
 
-use super::{Info, NUMBERS, Space, decode, rank};
+use super::{Info, NUMBERS, Space, decode, rank::rank};
 use crate::{block::Block, judge::Preparation, num, output::Encoding};
 
 pub(super) struct NormalScore;

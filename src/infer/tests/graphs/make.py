@@ -237,3 +237,39 @@ save(
     [value("y", T.FLOAT, "n", 1)],
 )
 (HERE / "tiny.onnx").replace(HERE / "../../src/engine/tiny.onnx")
+# Metrics: the squared error of each row, the largest error of all rows, and two that are none.
+TRUTH, PREDICTION = value("truth", T.FLOAT, "n", 1), value("prediction", T.FLOAT, "n", 1)
+ERROR = [h.make_node("Sub", ["prediction", "truth"], ["error"])]
+save(
+    "metric_rows",
+    [*ERROR, h.make_node("Mul", ["error", "error"], ["square"])],
+    [TRUTH, PREDICTION],
+    [value("square", T.FLOAT, "n", 1)],
+)
+save(
+    "metric_score",
+    [
+        *ERROR,
+        h.make_node("Abs", ["error"], ["size"]),
+        h.make_node("ReduceMax", ["size"], ["largest"], axes=[0, 1], keepdims=0),
+    ],
+    [TRUTH, PREDICTION],
+    [value("largest", T.FLOAT)],
+)
+save(
+    "metric_random",
+    [
+        *ERROR,
+        h.make_node("RandomNormalLike", ["error"], ["noise"]),
+        h.make_node("Add", ["error", "noise"], ["moved"]),
+        h.make_node("ReduceSum", ["moved"], ["sum"], keepdims=0),
+    ],
+    [TRUTH, PREDICTION],
+    [value("sum", T.FLOAT)],
+)
+save(
+    "metric_log",
+    [h.make_node("Log", ["prediction"], ["log"]), h.make_node("Mul", ["truth", "log"], ["loss"])],
+    [TRUTH, PREDICTION],
+    [value("loss", T.FLOAT, "n", 1)],
+)

@@ -9,10 +9,11 @@ use crate::{
     },
 };
 use blend_core::{
-    CompetitionId,
-    metric::{self, MetricSpec, SpecError},
+    CompetitionId, Direction,
+    metric::{self, GraphSpec, MetricSpec, SpecError},
 };
 use serde::Deserialize;
+use serde_yaml::Location;
 use std::collections::BTreeMap;
 
 /// Decimals of Kaggle's leaderboards.
@@ -67,12 +68,18 @@ pub(super) struct Raw {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct MetricRaw {
-    name: String,
+    name: Option<String>,
     clip: Option<Finite>,
     renormalize: Option<bool>,
     aggregation: Option<String>,
     #[serde(default)]
     class_weights: BTreeMap<String, Finite>,
+    k: Option<u32>,
+    quantile: Option<Finite>,
+    strata: Option<ColumnRaw>,
+    graph: Option<At<String>>,
+    better: Option<At<String>>,
+    labels: Option<At<String>>,
 }
 
 impl Expected for MetricRaw {
@@ -155,12 +162,19 @@ fn check_metric(doc: &Doc<'_>, raw: At<ScalarOr<MetricRaw>>) -> Result<MetricSpe
     let at = raw.referenced;
     let spec = match raw.value {
         ScalarOr::Text(name) => MetricSpec { name, ..MetricSpec::default() },
+        ScalarOr::Map(raw) if raw.graph.is_some() || raw.better.is_some() || raw.labels.is_some() => {
+            return check_graph(doc, at, raw);
+        }
         ScalarOr::Map(raw) => MetricSpec {
-            name: raw.name,
+            name: raw.name.ok_or_else(|| doc.missing(at.line() as usize, at.column() as usize, "name"))?,
             clip: raw.clip.map(|clip| clip.0),
             renormalize: raw.renormalize,
             aggregation: raw.aggregation,
             class_weights: raw.class_weights.into_iter().map(|(class, weight)| (class, weight.0)).collect(),
+            k: raw.k,
+            quantile: raw.quantile.map(|quantile| quantile.0),
+            strata: raw.strata.as_ref().map(|strata| doc.column(strata)).transpose()?,
+            graph: None,
         },
         ScalarOr::Number(_) | ScalarOr::Count(_) => {
             return Err(doc.fault(at, format!("expected {}, found a number", MetricRaw::EXPECTED)));
@@ -175,6 +189,37 @@ fn check_metric(doc: &Doc<'_>, raw: At<ScalarOr<MetricRaw>>) -> Result<MetricSpe
         }
         Err(error) => Err(doc.fault(at, error.to_string())),
     }
+}
+
+/// `{graph: metric.onnx, better: higher, labels: classes}`: a metric of the competition's own.
+fn check_graph(doc: &Doc<'_>, at: Location, raw: MetricRaw) -> Result<MetricSpec, DocumentError> {
+    let Some(graph) = &raw.graph else {
+        return Err(doc.fault(at, "`better` and `labels` stand beside `graph`: other metrics know theirs"));
+    };
+    let spec = MetricSpec {
+        graph: Some(GraphSpec {
+            file: doc.path(graph)?,
+            better: raw.better.as_ref().map_or(Ok(Direction::Lower), |better| {
+                doc.choice("direction", better, &[("lower", Direction::Lower), ("higher", Direction::Higher)])
+            })?,
+            classes: raw.labels.as_ref().map_or(Ok(false), |labels| {
+                doc.choice("kind of labels", labels, &[("numbers", false), ("classes", true)])
+            })?,
+        }),
+        ..MetricSpec::default()
+    };
+    let others = raw.name.is_some()
+        || raw.clip.is_some()
+        || raw.renormalize.is_some()
+        || raw.aggregation.is_some()
+        || !raw.class_weights.is_empty()
+        || raw.k.is_some()
+        || raw.quantile.is_some()
+        || raw.strata.is_some();
+    if others {
+        return Err(doc.fault(at, "a graph is the whole metric: beside it stand `better` and `labels` only"));
+    }
+    Ok(spec)
 }
 
 fn check_scope(doc: &Doc<'_>, raw: At<ScopeRaw>) -> Result<ScopeRule, DocumentError> {

@@ -8,8 +8,8 @@ use crate::{
         write::{self, Page},
     },
 };
-use blend_core::{manifest::ColumnFile, metric::MetricSpec};
-use std::path::PathBuf;
+use blend_core::{Direction, manifest::ColumnFile, metric::MetricSpec};
+use std::path::{Path, PathBuf};
 
 impl Competition {
     /// The document with short comments: what is absent is shown as a comment, to be filled in. Same value, same
@@ -23,7 +23,7 @@ impl Competition {
         page.comment("what is predicted and how it is judged; paths are relative to this file");
         page.line("competition", Some(write::text(self.id.as_str())));
         page.noted("default", self.default.then(|| "true".into()), "meant where no `-c NAME` is given");
-        page.noted("metric", Some(write_metric(&self.metric)), "blend list metrics");
+        page.noted("metric", Some(write_metric(workspace, folder, &self.metric)), "blend list metrics");
         page.noted("space", self.space.map(|space| space.name().into()), "default space of searches");
         page.line("truth", self.truth.as_ref().map(path));
         page.line("id", Some(write::text(&self.id_column)));
@@ -69,7 +69,15 @@ fn optional(page: &mut Page, key: &str, value: Option<String>, example: &str) {
     }
 }
 
-fn write_metric(metric: &MetricSpec) -> String {
+fn write_metric(workspace: &Workspace, folder: &Path, metric: &MetricSpec) -> String {
+    if let Some(graph) = &metric.graph {
+        let better = if graph.better == Direction::Lower { "lower" } else { "higher" };
+        return write::map([
+            ("graph", Some(write::text(&workspace.written(folder, &graph.file)))),
+            ("better", Some(better.to_owned())),
+            ("labels", Some(if graph.classes { "classes" } else { "numbers" }.to_owned())),
+        ]);
+    }
     let weights: Vec<(&str, Option<String>)> =
         metric.class_weights.iter().map(|(class, weight)| (class.as_str(), Some(write::number(*weight)))).collect();
     let options = [
@@ -77,6 +85,9 @@ fn write_metric(metric: &MetricSpec) -> String {
         ("renormalize", metric.renormalize.map(|it| it.to_string())),
         ("aggregation", metric.aggregation.as_deref().map(write::text)),
         ("class_weights", (!weights.is_empty()).then(|| write::map(weights))),
+        ("k", metric.k.map(|k| k.to_string())),
+        ("quantile", metric.quantile.map(write::number)),
+        ("strata", metric.strata.as_ref().map(|strata| write_column(workspace, folder, strata))),
     ];
     let name = write::text(&metric.name);
     if options.iter().all(|(_, value)| value.is_none()) {

@@ -9,7 +9,7 @@ use crate::{
 };
 use blend_core::{
     manifest::ColumnFile,
-    post::PostStep,
+    post::{PostStep, Scale},
     space::{self, SpaceName},
 };
 use serde::{
@@ -112,6 +112,63 @@ pub(crate) struct MarkRaw {
     equals: String,
 }
 
+/// `[1.5, 2.5]`, `{cuts: [1.5, 2.5], labels: [1, 2, 3]}`, or a list of such maps, one per output.
+pub(crate) struct Scales(Vec<Scale>);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ScaleRaw {
+    cuts: Vec<Finite>,
+    labels: Option<Vec<Finite>>,
+}
+
+impl Expected for ScaleRaw {
+    const EXPECTED: &'static str = "a number, or a map with `cuts`";
+}
+
+impl ScaleRaw {
+    fn scale(self) -> Scale {
+        let numbers = |raw: Vec<Finite>| raw.into_iter().map(|it| it.0).collect();
+        let cuts = numbers(self.cuts);
+        match self.labels {
+            Some(labels) => Scale { cuts, labels: numbers(labels) },
+            None => Scale::counting(cuts),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Scales {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct It;
+        impl<'de> Visitor<'de> for It {
+            type Value = Scales;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("ascending numbers, a map with `cuts` and `labels`, or a list of such maps")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Scales, A::Error> {
+                Ok(Scales(vec![ScaleRaw::deserialize(MapAccessDeserializer::new(map))?.scale()]))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Scales, A::Error> {
+                let (mut cuts, mut scales) = (Vec::new(), Vec::new());
+                while let Some(item) = list.next_element::<ScalarOr<ScaleRaw>>()? {
+                    match item {
+                        ScalarOr::Number(cut) if cut.is_finite() => cuts.push(cut),
+                        ScalarOr::Count(cut) => cuts.push(cut as f64),
+                        ScalarOr::Map(raw) => scales.push(raw.scale()),
+                        _ => return Err(de::Error::custom("a threshold is not a number")),
+                    }
+                }
+                match (cuts.is_empty(), scales.is_empty()) {
+                    (_, true) => Ok(Scales(vec![Scale::counting(cuts)])),
+                    (true, false) => Ok(Scales(scales)),
+                    (false, false) => Err(de::Error::custom("`thresholds` are all numbers or all maps")),
+                }
+            }
+        }
+        deserializer.deserialize_any(It)
+    }
+}
+
 /// One post step.
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -120,12 +177,13 @@ pub(crate) enum PostRaw {
     Clip((Finite, Finite)),
     Round(u32),
     MinMax,
-    Thresholds(Vec<Finite>),
+    Thresholds(Scales),
 }
 
 /// The accepted form of `post`.
 pub(crate) const POST_FORM: &str = "as a list of steps: `- {zero_rows: {file: F, column: C, equals: V}}`, \
-    `- {clip: [0.0, 1.0]}`, `- {round: 4}`, `- min_max`, `- {thresholds: [0.5, 1.5]}`";
+    `- {clip: [0.0, 1.0]}`, `- {round: 4}`, `- min_max`, `- {thresholds: [0.5, 1.5]}`, \
+    `- {thresholds: {cuts: [0.5, 1.5], labels: [1, 2, 3]}}`";
 
 impl Doc<'_> {
     pub(crate) fn space(&self, text: &At<String>) -> Result<SpaceName, DocumentError> {
@@ -183,11 +241,18 @@ impl Doc<'_> {
             }
             PostRaw::Round(decimals) => PostStep::Round(*decimals),
             PostRaw::MinMax => PostStep::MinMax,
-            PostRaw::Thresholds(values) => {
-                if values.is_empty() || values.windows(2).any(|pair| pair[0].0 >= pair[1].0) {
+            PostRaw::Thresholds(Scales(scales)) => {
+                if let [scale] = &scales[..]
+                    && scale.counts()
+                    && (scale.cuts.is_empty() || scale.cuts.windows(2).any(|pair| pair[0] >= pair[1]))
+                {
                     return fault("`thresholds` are at least one number, ascending".into());
                 }
-                PostStep::Thresholds(values.iter().map(|value| value.0).collect())
+                let step = PostStep::Thresholds(scales.clone());
+                if let Err(error) = step.check() {
+                    return fault(error.to_string());
+                }
+                step
             }
         })
     }
@@ -214,9 +279,20 @@ pub(crate) fn write_step(workspace: &Workspace, folder: &Path, step: &PostStep) 
         PostStep::Clip { low, high } => ("clip", write::list([write::number(*low), write::number(*high)])),
         PostStep::Round(decimals) => ("round", decimals.to_string()),
         PostStep::MinMax => return "min_max".into(),
-        PostStep::Thresholds(values) => ("thresholds", write::list(values.iter().map(|value| write::number(*value)))),
+        PostStep::Thresholds(scales) => ("thresholds", write_scales(scales)),
     };
     write::map([(name, Some(value))])
+}
+
+/// The shortest of the forms that say it.
+fn write_scales(scales: &[Scale]) -> String {
+    let numbers = |values: &[f64]| write::list(values.iter().map(|value| write::number(*value)));
+    let full = |it: &Scale| write::map([("cuts", Some(numbers(&it.cuts))), ("labels", Some(numbers(&it.labels)))]);
+    match scales {
+        [it] if it.counts() && !it.cuts.is_empty() => numbers(&it.cuts),
+        [it] => full(it),
+        all => write::list(all.iter().map(full)),
+    }
 }
 
 /// `"*"` or `[a, b]`.

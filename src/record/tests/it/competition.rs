@@ -1,5 +1,11 @@
 use super::*;
-use blend_core::{manifest::ColumnFile, metric::MetricSpec, post::PostStep, space::SpaceName};
+use blend_core::{
+    Direction,
+    manifest::ColumnFile,
+    metric::{GraphSpec, MetricSpec},
+    post::{PostStep, Scale},
+    space::SpaceName,
+};
 use blend_record::{Competition, Kind, Leaderboard, Mark, PublicRows, ScopeRule, Targets, competition::Decode};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -55,13 +61,61 @@ fn every_key_has_its_other_forms() {
     assert_eq!(it.decode, Some(Decode { azimuth: "az".into(), zenith: "ze".into() }));
     assert_eq!(it.post[0], PostStep::MinMax);
     assert_eq!(it.post[1], PostStep::Clip { low: 0.0, high: 1.0 });
-    assert_eq!(it.post[2..], [PostStep::Round(3), PostStep::Thresholds(vec![0.5, 1.5])]);
+    assert_eq!(it.post[2..], [PostStep::Round(3), PostStep::Thresholds(vec![Scale::counting(vec![0.5, 1.5])])]);
     assert_eq!(rows("0.25").unwrap(), PublicRows::Fraction(0.25));
     assert_eq!(rows("1000").unwrap(), PublicRows::Count(1000));
     let folder = workspace.competition_folder(&moa());
     assert_eq!(rows("ids.csv").unwrap(), PublicRows::Ids(folder.join("ids.csv")));
     let mark = Mark { file: folder.join("t.csv"), column: "usage".into(), equals: "Public".into() };
     assert_eq!(rows("{file: t.csv, column: usage, equals: Public}").unwrap(), PublicRows::Marked(mark));
+}
+
+#[test]
+fn thresholds_have_three_forms() {
+    let (_folder, workspace) = workspace();
+    let labelled = Scale { cuts: vec![1.5, 2.0], labels: vec![1.0, 2.0, 4.0] };
+    let always = Scale { cuts: vec![], labels: vec![3.0] };
+    for (text, scales) in [
+        ("[0.5, 1]", vec![Scale::counting(vec![0.5, 1.0])]),
+        ("{cuts: [0.5]}", vec![Scale::counting(vec![0.5])]),
+        ("{cuts: [1.5, 2], labels: [1, 2, 4]}", vec![labelled.clone()]),
+        ("{cuts: [], labels: [3]}", vec![always.clone()]),
+        ("[{cuts: [1.5, 2], labels: [1, 2, 4]}, {cuts: [], labels: [3]}]", vec![labelled, always]),
+    ] {
+        let text = format!("competition: moa\nmetric: qwk\nid: 7\npost: [{{thresholds: {text}}}]\n");
+        let it = Competition::parse(&workspace, &moa(), &text).unwrap();
+        assert_eq!(it.post, [PostStep::Thresholds(scales)], "{text}");
+        assert_eq!(Competition::parse(&workspace, &moa(), &it.to_yaml(&workspace)).unwrap(), it);
+    }
+}
+
+#[test]
+fn metrics_have_options() {
+    let (_folder, workspace) = workspace();
+    let strata = ColumnFile { file: workspace.competition_folder(&moa()).join("s.csv"), column: "race".into() };
+    let file = workspace.competition_folder(&moa()).join("m.onnx");
+    let graph = |better, classes| MetricSpec {
+        graph: Some(GraphSpec { file: file.clone(), better, classes }),
+        ..MetricSpec::default()
+    };
+    for (text, spec) in [
+        ("{graph: m.onnx}", graph(Direction::Lower, false)),
+        ("{graph: m.onnx, better: higher, labels: classes}", graph(Direction::Higher, true)),
+        ("{name: map_at_k, k: 5}", MetricSpec { name: "map_at_k".into(), k: Some(5), ..MetricSpec::default() }),
+        (
+            "{name: pinball, quantile: 0.9}",
+            MetricSpec { name: "pinball".into(), quantile: Some(0.9), ..MetricSpec::default() },
+        ),
+        (
+            "{name: stratified_c_index, strata: {file: s.csv, column: race}}",
+            MetricSpec { name: "stratified_c_index".into(), strata: Some(strata), ..MetricSpec::default() },
+        ),
+    ] {
+        let text = format!("competition: moa\nmetric: {text}\nid: 7\n");
+        let it = Competition::parse(&workspace, &moa(), &text).unwrap();
+        assert_eq!(it.metric, spec);
+        assert_eq!(Competition::parse(&workspace, &moa(), &it.to_yaml(&workspace)).unwrap(), it);
+    }
 }
 
 /// The cause of the fault that `extra` makes in an otherwise good document, and where.
@@ -128,6 +182,10 @@ fn every_fault_has_its_words() {
         ("post:\n  - min_max\n  - {round: x}", "6:13 | expected a whole number, 0 or more"),
         ("post: [{round: 16}]", "4:8 | `round` to 16 decimals: a number holds 15"),
         ("post: [{thresholds: [2, 1]}]", "4:8 | `thresholds` are at least one number, ascending"),
+        ("post: [{thresholds: []}]", "4:8 | `thresholds` are at least one number, ascending"),
+        ("post: [{thresholds: [1, {cuts: [2]}]}]", "4:21 | `thresholds` are all numbers or all maps"),
+        ("post: [{thresholds: [a]}]", "4:21 | a threshold is not a number"),
+        ("post: [{thresholds: {cuts: [1], labels: [1]}}]", "4:8 | post step thresholds: 1 cuts part 2 labels, not 1"),
         ("post: [{min_max: 1}]", "4:18 | this one takes no value"),
         ("post: [{round: 1, clip: [0, 1]}]", "4:19 | one step in each item of the list"),
         ("leaderboard: {decimals: 99}", "4:25 | 99 decimals: a number holds 15"),
@@ -158,6 +216,11 @@ fn metrics_are_looked_up() {
     assert_eq!(cause("{name: rmse, clip: 0.1}"), "metric rmse takes no option `clip` (it takes none)");
     assert_eq!(cause("{name: log_loss, clip: 0.7}"), "option `clip` of log_loss is 0.7: above 0, below 0.5");
     assert_eq!(cause("{name: log_loss, clip: x}"), "expected a number");
+    assert_eq!(cause("{better: lower}"), "`better` and `labels` stand beside `graph`: other metrics know theirs");
+    let whole = "a graph is the whole metric: beside it stand `better` and `labels` only";
+    assert_eq!(cause("{graph: m.onnx, clip: 0.1}"), whole);
+    assert_eq!(cause("{graph: m.onnx, better: lowr}"), "unknown direction `lowr`, did you mean `lower`?");
+    assert_eq!(cause("{graph: /m.onnx}"), "path `/m.onnx` leaves the workspace");
     assert_eq!(cause("{nme: x}"), "unknown key `nme`, did you mean `name`?");
     assert_eq!(cause("5"), "expected the name of a metric, or a map with its name and options, found a number");
 }

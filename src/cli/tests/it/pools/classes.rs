@@ -25,6 +25,31 @@ targets: [damage]";
     pool.check_greedy("60", 1.12342488, weights, &[]);
 }
 
+/// The same models judged by the places of the true class.
+#[test]
+fn hurricane_places() {
+    let yaml = "
+metric: METRIC
+truth: DATA/labels.csv
+id: row
+targets: [damage]";
+    let test = "hurricane_places";
+    let map = yaml.replace("METRIC", "{name: map_at_k, k: 3}");
+    let Some(pool) = Pool::open(test, "hurricane-damage", &map) else { return };
+    pool.import_folder("oof", &["--rows", "truth"]);
+    pool.check_scores(&scores(&pool.data, "map_at_3"), ROUNDING);
+    let found = pool.quick(&[]);
+    assert_eq!(found.single_best().0, "8_Xgboost");
+    near(found.single_best().1, 0.69566441, ROUNDING, "single best");
+    assert!(found.score() >= 0.71452703 - ROUNDING, "{} is below a greedy selection's", found.score());
+
+    let accuracy = yaml.replace("METRIC", "accuracy");
+    let pool = Pool::open(test, "hurricane-damage", &accuracy).expect("it was there");
+    let classes = ["--rows", "truth", "--output", "class_probabilities"];
+    pool.import_folder("oof", &classes);
+    pool.check_scores(&scores(&pool.data, "accuracy"), ROUNDING);
+}
+
 #[test]
 fn plasticc() {
     let yaml = "

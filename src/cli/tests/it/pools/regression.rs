@@ -130,6 +130,80 @@ folds: {file: DATA/labels.csv, column: fold}";
     assert!(found.score() <= greedy.score());
 }
 
+/// The essays again, judged by the competition's own metric.
+fn essays(test: &str, more: &str) -> Option<Pool> {
+    let yaml = format!(
+        "
+metric: qwk
+truth: DATA/labels.csv
+id: essay_id
+targets: [score]
+folds: {{file: DATA/labels.csv, column: fold}}
+{more}"
+    );
+    let pool = Pool::open(test, "aes2-qwk", &yaml)?;
+    // Weights that all but leave out the rows that do not look like the test set, for whoever asks for them.
+    let labels = table(&pool.data.join("labels.csv"), IdSpec::FirstColumn);
+    let mut weights = "essay_id,weight\n".to_owned();
+    for (id, pc2) in blend_core::TableSource::rows(&labels).iter().zip(labels.numbers("is_pc2").expect("a column")) {
+        writeln!(weights, "{id},{}", if pc2 == 0.0 { 1.0 } else { 0.01 }).expect("a string");
+    }
+    pool.workspace.write("models/pool/weights.csv", weights);
+    for (model, folder) in super::files(&pool.data.join("oof")) {
+        let parts: Vec<_> = super::files(&folder).into_values().collect();
+        pool.import(&model, &parts, &["--columns", "raw_pred", "--dtype", "f64"]);
+    }
+    Some(pool)
+}
+
+/// Weights and cut points together reach what the pool's author found at random, and single models what he found by
+/// Nelder-Mead: for given weights the cuts here are the best there are.
+#[test]
+fn aes2_grades() {
+    let Some(pool) = essays("aes2_grades", "") else { return };
+    pool.check_scores(&scores(&pool.data, "qwk_round"), ROUNDING);
+    let found = pool.search(&[]);
+    assert_eq!(found.single_best().0, "exp302_stage1");
+    for (model, reference) in scores(&pool.data, "qwk_best_thresholds") {
+        let alone = found.0["members"][&model].as_f64().expect("a score");
+        assert!((0.0..1e-3).contains(&(alone - reference + 1e-9)), "{model}: {alone}, the reference is {reference}");
+    }
+    assert!(found.number("equal_weights") >= 0.83590194 - ROUNDING, "{}", found.number("equal_weights"));
+    assert!(found.score() >= 0.84772159 - ROUNDING, "{}", found.score());
+    assert!(found.score() < 0.8485, "{}", found.score());
+    let nested = found.number("nested_score");
+    assert!(nested < found.score() && nested > 0.8455, "{nested}");
+    assert_eq!(found.0["post"][0]["thresholds"][0]["labels"], serde_json::json!([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]));
+}
+
+/// The best model on all rows is the worst on those that look like the test set. A scope of those rows, and row weights
+/// that favor them, both take the weight away from it.
+#[test]
+fn aes2_trap() {
+    let test = "aes2_trap";
+    let Some(all) = essays(test, "") else { return };
+    let trusted = |found: &super::Found| found.weights()["exp302_stage1"];
+    let everywhere = trusted(&all.quick(&[]));
+    assert!(everywhere > 0.5, "{everywhere}");
+
+    let scope = "scope: {include: {file: DATA/labels.csv, column: is_pc2, equals: 0}}";
+    let alike = essays(test, scope).expect("it was there");
+    let found = alike.quick(&[]);
+    assert_eq!(found.0["rows"], 4_428);
+    let members = found.0["members"].as_object().expect("members");
+    // (The reference cut these rows where all rows are cut best: 0.774 against 0.814 to 0.819. Cut for themselves:)
+    for (model, score) in members {
+        let score = score.as_f64().expect("a score");
+        assert!(if model == "exp302_stage1" { score < 0.79 } else { score > 0.81 }, "{model}: {score}");
+    }
+    assert!(trusted(&found) < 0.1, "{}", trusted(&found));
+    assert!(found.score() > 0.819, "{}", found.score());
+
+    let weighted = essays(test, "weights: {file: weights.csv, column: weight}").expect("it was there");
+    let found = weighted.quick(&[]);
+    assert!(trusted(&found) < 0.5 * everywhere, "{} of {everywhere}", trusted(&found));
+}
+
 #[test]
 fn diabetes() {
     let yaml = "

@@ -122,7 +122,7 @@ impl<'a> Judgement<'a> {
     }
 
     /// The labels of the rows that count as numbers on the scale of predictions, one column per output: classes as 0
-    /// and 1, directions as unit vectors.
+    /// and 1, directions as unit vectors, times as risks.
     pub(in crate::audit) fn columns(&self) -> Vec<Vec<f64>> {
         match &self.labels.values {
             LabelValues::Binary(columns) => columns.iter().map(|c| c.iter().map(|y| f64::from(*y)).collect()).collect(),
@@ -131,6 +131,7 @@ impl<'a> Judgement<'a> {
                 .map(|class| labels.iter().map(|label| f64::from(u8::from(*label as usize == class))).collect())
                 .collect(),
             LabelValues::Directions(vectors) => (0..3).map(|axis| vectors.iter().map(|v| v[axis]).collect()).collect(),
+            LabelValues::Survival { time, .. } => vec![time.iter().map(|time| -time).collect()],
         }
     }
 }
