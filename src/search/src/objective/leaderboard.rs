@@ -24,7 +24,9 @@ pub(crate) fn held<'a>(
         Some(Smooth::Rows(loss)) => Box::new(RowObjective::new(Feed::held(entered), loss)),
         Some(Smooth::Squares(loss)) => Box::new(SquareObjective::new(&Feed::held(entered), &loss, sums_to_one)),
         // Made-up labels are shares and numbers: neither hard classes nor absolute errors come here.
-        Some(Smooth::TrueClass(_) | Smooth::Absolute(_)) | None => Box::new(WholeObjective::new(entered, bound, space)),
+        Some(Smooth::TrueClass(_) | Smooth::Absolute(_)) | None => {
+            Box::new(WholeObjective::new(entered, bound, space, None))
+        }
     }
 }
 
