@@ -48,8 +48,14 @@ pub(super) fn random_blends(contest: &Contest, space: SpaceName, method: &str) -
     for (weights, said) in drawn.iter().zip(said["predictions"].as_array().expect("predictions")) {
         let said = Said::of(&said["predicted_public"]);
         let error = (said.score - contest.actual(&contest.blend(space, weights), Part::Public)).abs();
-        assert_eq!(said.method, method);
-        if method == "exact" {
+        // Probabilities that are nearly 0 or 1 have lost digits of their log odds: what members leave over of such a blend
+        // is unknown, and is said to be.
+        assert!(said.method == method || (method == "close" && ["exact", "regression"].contains(&&*said.method)));
+        if method == "close" && said.method == "regression" {
+            let allowed = said.bound + 4.0 * said.error;
+            assert!(error <= allowed, "{error:e} is more than rounding and four standard errors: {allowed:e}");
+        }
+        if said.method == "exact" {
             assert!(error <= said.bound * (1.0 + 1e-6) + 1e-9, "{error:e} is more than rounding: {:e}", said.bound);
         }
         largest = largest.max(error);
