@@ -1,5 +1,5 @@
-//! What members are worth to each other: what averaging gains ([`diversity`]) and what each of them adds
-//! ([`contribution`]).
+//! What members are worth to each other: what averaging gains ([`diversity()`]) and what each of them adds
+//! ([`contributions`]).
 
 mod contribution;
 mod diversity;

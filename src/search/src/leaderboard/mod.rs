@@ -6,7 +6,7 @@
 //! * Any other metric: `binormal` for AUC, `noise_matched` for the rest, `moment_matched` for absolute errors
 //!   without out-of-fold rows, with error bars that a `rehearsal` earned.
 //! * `check`: scores that no labels could have given are refused.
-//! * [`search`]: best LB, and pooled with cross-validation.
+//! * [`search()`]: best LB, and pooled with cross-validation.
 //!
 //! Every predicted score comes with its method, its standard error, and the parts of it.
 

@@ -71,7 +71,7 @@ impl<'a> Apart<'a> {
     }
 
     /// A stand-in for the loss without one part, whose optimum is close and whose Hessian is as good: see
-    /// [`Objective::preview`].
+    /// [`crate::objective::Objective::preview`].
     pub(crate) fn preview(&self, part: usize) -> Option<Without<'_>> {
         Some(self.0.rare()?.without(part))
     }
