@@ -4,6 +4,7 @@
 //! catalogue, the three matches). The laws in `laws.rs` then test it. Only portable arithmetic is allowed here (see
 //! [`crate::num`]), because a submission must regenerate byte for byte anywhere.
 
+pub mod calibrate;
 mod clip;
 mod min_max;
 mod round;
@@ -14,6 +15,7 @@ mod zero_rows;
 mod laws;
 
 use crate::block::Block;
+pub use calibrate::{Calibration, Link};
 
 /// A step after the blend, on the scale of the submission. Steps run in the order written, the competition's first.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +42,8 @@ pub enum PostStep {
     MinMax,
     /// A value becomes the number of thresholds that it reaches.
     Thresholds(Vec<f64>),
+    /// Confidence is set right by a line on the scale of a link.
+    Calibrate(Calibration),
 }
 
 /// A step's entry in the catalogue.
@@ -60,7 +64,8 @@ pub struct Info {
 }
 
 /// All steps.
-pub const CATALOGUE: [&Info; 5] = [&zero_rows::INFO, &clip::INFO, &round::INFO, &min_max::INFO, &thresholds::INFO];
+pub const CATALOGUE: [&Info; 6] =
+    [&zero_rows::INFO, &clip::INFO, &round::INFO, &min_max::INFO, &thresholds::INFO, &calibrate::INFO];
 
 /// Why a step cannot be done.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -82,6 +87,7 @@ impl PostStep {
             Self::Round(_) => &round::INFO,
             Self::MinMax => &min_max::INFO,
             Self::Thresholds(_) => &thresholds::INFO,
+            Self::Calibrate(_) => &calibrate::INFO,
         }
     }
 
@@ -92,6 +98,7 @@ impl PostStep {
             Self::Clip { low, high } => clip::fault(*low, *high),
             Self::Round(decimals) => round::fault(*decimals),
             Self::Thresholds(thresholds) => thresholds::fault(thresholds),
+            Self::Calibrate(calibration) => calibrate::fault(calibration),
         };
         why.map_or(Ok(()), |why| Err(PostError { step: self.info().name, why }))
     }
@@ -112,5 +119,6 @@ pub fn apply(step: &PostStep, values: &mut Block, marked: Option<&[bool]>) {
         PostStep::Round(decimals) => round::apply(*decimals, values),
         PostStep::MinMax => min_max::apply(values),
         PostStep::Thresholds(thresholds) => thresholds::apply(thresholds, values),
+        PostStep::Calibrate(calibration) => calibrate::apply(calibration, values),
     }
 }
