@@ -50,6 +50,18 @@ impl RowScores {
         }
     }
 
+    /// Judges `prediction`, on the target's scale over the rows that `bound` is bound to.
+    pub(crate) fn of_block(bound: &dyn Bound, prediction: &Block) -> Self {
+        match bound.judge() {
+            Judge::Whole(_) => Self::Predictions(prediction.clone()),
+            Judge::Additive(additive) => {
+                let mut terms = Block::new(additive.n_terms(), prediction.n_rows());
+                additive.terms(0, prediction, &mut terms);
+                Self::Terms(terms)
+            }
+        }
+    }
+
     /// An empty one of the shape that `bound` wants, to be filled part by part.
     pub(crate) fn empty(bound: &dyn Bound) -> Self {
         match bound.judge() {

@@ -74,8 +74,8 @@ impl Exchange<'_> {
     }
 
     fn apply(&self, weights: &[f64], (from, to): (Option<usize>, Option<usize>)) -> Option<Vec<f64>> {
-        let down = from.map_or(f64::INFINITY, |i| weights[i] - self.constraints.low);
-        let up = to.map_or(f64::INFINITY, |i| self.constraints.high - weights[i]);
+        let down = from.map_or(f64::INFINITY, |i| weights[i] - self.constraints.low[i]);
+        let up = to.map_or(f64::INFINITY, |i| self.constraints.high[i] - weights[i]);
         let amount = self.amount.min(down).min(up);
         if amount <= 0.0 {
             return None;
