@@ -8,6 +8,7 @@ mod failure;
 mod hints;
 mod labels;
 mod outputs;
+mod parts;
 mod report;
 mod signals;
 mod verb;

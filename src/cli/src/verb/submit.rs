@@ -4,14 +4,16 @@ use crate::{
     args::{Arguments, Submit},
     context::{Context, file_fingerprint},
     failure::{self, Failure},
-    labels, outputs,
+    labels, outputs, parts,
     report::{Screen, score, table::TextTable},
 };
 use blend_core::{
-    BlendName, Block, ModelId, OutputKind, PredictionMatrix, RowSet, Test, judge,
+    BlendName, Block, ModelId, OutputKind, PredictionMatrix, Predictions, RowSet, Test,
+    blend::Granularity,
+    judge,
     judge::Preparation,
     metric::Target,
-    pool::Pool,
+    pool::{Pool, Weighing},
     post::{self, PostStep},
     truth::{Labels, angles},
 };
@@ -149,10 +151,26 @@ fn make(context: &Context, recipe: &Recipe, sample: &Sample) -> Result<Made, Fai
         }
     }
     let set = RowSet::all(sample.rows().len());
-    let weighted: Vec<_> = members.members().iter().zip(blend.weights()).collect();
-    let mut natural = Pool::new(&weighted, blend.space(), preparation(context)).whole(&set);
+    let place = || context.show(&context.workspace.recipe_file(&context.competition.id, blend.name()));
+    let row_parts = parts::of_rows(context, blend, sample.rows())?;
+    let mut weighing = parts::weighing(blend, &names, &row_parts).map_err(|failure| failure.at(place()))?;
+    let ones = Predictions::<Test>::ones(sample.rows().clone(), names.clone(), blend.space());
+    let mut all: Vec<_> = members.members().iter().collect();
+    if blend.intercept() != 0.0 {
+        let (Some(ones), Weighing::Same(weights)) = (&ones, &mut weighing) else {
+            return Err(Failure::usage(format!("an intercept has no place in space `{}`", blend.space().name()))
+                .at(place())
+                .hint("leave `intercept` out, or blend in space linear or logit"));
+        };
+        all.push(ones);
+        weights.push(blend.intercept());
+    }
+    let mut natural = Pool::weighed(&all, weighing, blend.space(), preparation(context)).whole(&set);
     let steps: Vec<PostStep> = context.competition.post.iter().chain(blend.post()).cloned().collect();
     let mut data = BTreeMap::new();
+    if let Granularity::Rows(file) = blend.granularity() {
+        data.insert(file.file.clone(), file_fingerprint(&file.file)?);
+    }
     for step in &steps {
         step.check().map_err(|error| Failure::usage(error.to_string()).at(context.competition.file.display()))?;
         let marked = match step {

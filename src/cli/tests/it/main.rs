@@ -10,3 +10,4 @@ mod house;
 mod pools;
 mod support;
 mod toy;
+mod weights;
