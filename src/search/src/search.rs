@@ -420,12 +420,13 @@ pub fn search(problem: &Problem<'_>, options: &Options, control: &Control<'_>) -
         let chosen = options.limits.are_sparse().then(|| constraints.only(|member| found.weights[member] != 0.0));
         let face = chosen.flatten().unwrap_or_else(|| constraints.clone());
         let exact = matches!(solver, SolverName::Newton | SolverName::Quadratic | SolverName::Multistart);
-        let replicates = if exact { options.replicates.min(SPREAD_REPLICATES) } else { 0 };
+        let most = (20_000 / members.len()).clamp(50, SPREAD_REPLICATES);
+        let replicates = if exact { options.replicates.min(most) } else { 0 };
         spread = spread::spread(&here, &face, &found.weights, &unit, replicates, options.seed);
         let deadline = options.honest_budget.map(|budget| honest_started + budget);
         let task = Task { constraints: &face, watch: Watch { deadline, ..watch }, ..task };
         // Weights by part, and a calibrated blend, have no such neighbors.
-        if granular.is_none() && post.is_empty() {
+        if granular.is_none() && post.is_empty() && members.len() <= MOST_LEFT_OUT {
             without = without::without(&here, solver, &task, &found);
         }
     }
@@ -454,6 +455,9 @@ pub fn search(problem: &Problem<'_>, options: &Options, control: &Control<'_>) -
         honest_seconds: honest_started.elapsed().as_secs_f64(),
     })
 }
+
+/// Members up to which each is left out in turn: of more, it would cost more than the search itself.
+const MOST_LEFT_OUT: usize = 200;
 
 /// Replicates of the weights' spread: standard deviations need fewer than the ends of intervals.
 const SPREAD_REPLICATES: usize = 200;
