@@ -285,6 +285,42 @@ pub(crate) struct Search {
     /// Members; all models with out-of-fold outputs where not given.
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     pub(crate) members: Vec<String>,
+    /// Models to leave out.
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    pub(crate) exclude: Vec<String>,
+    /// Give a model its weight; the others are searched. May be repeated.
+    #[arg(long, value_name = "MODEL=WEIGHT")]
+    pub(crate) fix: Vec<String>,
+    /// Lowest and highest weight of all models, or of one; either end may be left out. May be repeated.
+    #[arg(long, value_name = "[MODEL=]LOW:HIGH", allow_hyphen_values = true)]
+    pub(crate) bounds: Vec<String>,
+    /// Also search a number that is added to the blend; for domains without a sum (box, nonnegative, free).
+    #[arg(long)]
+    pub(crate) intercept: bool,
+    /// Most models with a weight.
+    #[arg(long, value_name = "N")]
+    pub(crate) max_members: Option<NonZeroUsize>,
+    /// Lowest weight of a model that has one at all.
+    #[arg(long, value_name = "WEIGHT")]
+    pub(crate) min_weight: Option<f64>,
+    /// Time that the chosen models' inference may take together, by the run records: 90s, 30m or 9h.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) inference_budget: Option<Duration>,
+    /// Where weights differ: global, per-target, targets:FILE (columns: target, group) or rows:FILE:COLUMN.
+    #[arg(long, value_name = "WHERE", default_value = "global")]
+    pub(crate) granularity: String,
+    /// How strongly weights that differ are drawn together: from 0 (each part alone) up; chosen where not given.
+    #[arg(long, value_name = "STRENGTH", allow_negative_numbers = true)]
+    pub(crate) lambda: Option<f64>,
+    /// Fit the blend's confidence afterwards, nested scores included.
+    #[arg(long, value_name = "temperature|affine")]
+    pub(crate) calibrate: Option<Calibration>,
+    /// Longest time of nested scores; what they have not finished by then is cut short, and said so.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) honest_budget: Option<Duration>,
+    /// Write every iteration to a file: CSV where its name ends in .csv, else one JSON object per line.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
     /// Picks of the greedy solver.
     #[arg(long, value_name = "N", default_value = "100")]
     pub(crate) max_picks: NonZeroUsize,
@@ -303,6 +339,14 @@ pub(crate) struct Search {
     /// Replace a recipe that was written by hand.
     #[arg(long)]
     pub(crate) force: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Calibration {
+    /// How sure: one number.
+    Temperature,
+    /// How sure, and which way it leans.
+    Affine,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

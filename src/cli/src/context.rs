@@ -97,8 +97,16 @@ impl Context {
 
     /// A column of a file as text, in the order of `rows`.
     fn texts(&self, file: &ColumnFile, rows: &RowIndex, named_by: &str) -> Result<Vec<String>, Failure> {
-        let named_by = format!("{named_by} of competition.yaml");
-        let table = self.read(&file.file, &named_by, std::slice::from_ref(&file.column))?;
+        self.texts_of(file, rows, &format!("{named_by} of competition.yaml"))
+    }
+
+    /// The group of each of `rows`, by a column of a table that a search or a recipe names.
+    pub(crate) fn row_groups(&self, file: &ColumnFile, rows: &RowIndex) -> Result<Vec<String>, Failure> {
+        self.texts_of(file, rows, "the granularity of the blend")
+    }
+
+    fn texts_of(&self, file: &ColumnFile, rows: &RowIndex, named_by: &str) -> Result<Vec<String>, Failure> {
+        let table = self.read(&file.file, named_by, std::slice::from_ref(&file.column))?;
         let texts = table.texts(&file.column).map_err(|error| Failure::from(error).at(file.file.display()))?;
         let positions = positions(rows, &table, &file.file)?;
         Ok(positions.into_iter().map(|row| texts[row as usize].clone()).collect())

@@ -226,6 +226,23 @@ impl From<blend_search::SearchError> for Failure {
             }
             SearchError::OnePart => Self::usage(error.to_string())
                 .hint("name `folds:` in competition.yaml, or leave nested scores out with `--no-nested`"),
+            SearchError::Crossed { .. } | SearchError::NoSum { .. } => Self::usage(error.to_string())
+                .hint("loosen `--bounds` or `--fix`, or choose another `--domain`"),
+            SearchError::Parts { .. } => Self::usage(error.to_string())
+                .hint("weights by part need a metric that is a mean over rows, targets that are columns of their own, and space linear or logit"),
+            SearchError::FewParts => Self::usage(error.to_string())
+                .hint("give the strength with `--lambda`, or more folds"),
+            SearchError::Together => Self::usage(error.to_string())
+                .hint("leave `--granularity` or `--intercept` out, or the other"),
+            SearchError::Intercept { .. } => Self::usage(error.to_string())
+                .hint("add `--domain free`, or leave `--intercept` out"),
+            SearchError::NoSet => Self::usage(error.to_string())
+                .hint("loosen `--max-members`, `--min-weight` or `--inference-budget`"),
+            SearchError::SignedMinimum { .. } => {
+                Self::usage(error.to_string()).hint("leave `--min-weight` out, or search `--domain simplex`")
+            }
+            SearchError::Uncalibrated { .. } => Self::usage(error.to_string())
+                .hint("`--calibrate` fits log losses of probabilities, and `affine` squared errors of values"),
             SearchError::Weights(_) => Self::new(5, error.to_string()),
             SearchError::Space { .. } => Self::usage(error.to_string()).hint("see `blend list spaces`"),
             SearchError::Kind { .. } => {

@@ -9,6 +9,7 @@ mod hints;
 mod labels;
 mod leaderboard;
 mod outputs;
+mod parts;
 mod report;
 mod signals;
 mod verb;

@@ -7,8 +7,8 @@ use crate::{
     output::{Encoding, OutputKind},
     rows::RowIndex,
     scope::{BlockRows, RowSet},
-    source::{BLOCK_ROWS, BlockSource},
-    space,
+    source::{BLOCK_ROWS, BlockSource, Ones},
+    space::{self, SpaceName},
 };
 use std::{marker::PhantomData, sync::Arc};
 
@@ -114,6 +114,20 @@ impl<S: Split> Predictions<S> {
         let it = Self::unchecked(model, rows, columns, encoding, values, fingerprint)?;
         it.check(counts)?;
         Ok(it)
+    }
+
+    /// What an intercept is the weight of: 1 on the scale of `space`. `None` where a shift of all outputs by one number
+    /// has no place on that scale.
+    #[must_use]
+    pub fn ones(rows: RowIndex, columns: Arc<[String]>, space: SpaceName) -> Option<Self> {
+        let kind = match space {
+            SpaceName::Linear => OutputKind::Value,
+            SpaceName::Logit => OutputKind::Logit,
+            _ => return None,
+        };
+        let model = ModelId::new("intercept").ok()?;
+        let values = Arc::new(Ones::new(rows.len(), columns.len()));
+        Self::unchecked(model, rows, columns, Encoding::plain(kind), values, Fingerprint::of(b"intercept")).ok()
     }
 
     /// Checks the shape only: for the audit, which reports every fault instead of stopping at the first.

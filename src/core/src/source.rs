@@ -122,6 +122,40 @@ impl BlockSource for OwnedBlocks {
     }
 }
 
+/// The number 1 everywhere, without the memory that it would take.
+#[derive(Debug, Clone)]
+pub struct Ones {
+    n_rows: usize,
+    n_outputs: usize,
+    block: Vec<f32>,
+}
+
+impl Ones {
+    /// Of shape `(n_rows, n_outputs)`.
+    #[must_use]
+    pub fn new(n_rows: usize, n_outputs: usize) -> Self {
+        Self { n_rows, n_outputs, block: vec![1.0; n_rows.min(BLOCK_ROWS)] }
+    }
+}
+
+impl BlockSource for Ones {
+    fn n_rows(&self) -> usize {
+        self.n_rows
+    }
+
+    fn n_outputs(&self) -> usize {
+        self.n_outputs
+    }
+
+    fn slice(&self, block: usize, _output: usize) -> Slice<'_> {
+        Slice::F32(&self.block[..(self.n_rows - block * BLOCK_ROWS).min(BLOCK_ROWS)])
+    }
+
+    fn value_bytes(&self) -> usize {
+        4
+    }
+}
+
 /// The type of a table's column, after reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnType {

@@ -85,15 +85,25 @@ impl Labels {
         Self { values, weights: self.weights.as_ref().map(|w| pick(w, positions)) }
     }
 
-    /// The labels of one target alone; `None` where targets are not independent columns.
+    /// The labels of some targets alone; `None` where targets are not independent columns.
     #[must_use]
-    pub fn target(&self, target: usize) -> Option<Self> {
+    pub fn targets(&self, targets: &[usize]) -> Option<Self> {
         let values = match &self.values {
-            LabelValues::Binary(columns) => LabelValues::Binary(vec![columns.get(target)?.clone()]),
-            LabelValues::Real(columns) => LabelValues::Real(vec![columns.get(target)?.clone()]),
+            LabelValues::Binary(columns) => {
+                LabelValues::Binary(targets.iter().map(|&t| columns.get(t).cloned()).collect::<Option<_>>()?)
+            }
+            LabelValues::Real(columns) => {
+                LabelValues::Real(targets.iter().map(|&t| columns.get(t).cloned()).collect::<Option<_>>()?)
+            }
             LabelValues::Class { .. } | LabelValues::Directions(_) | LabelValues::Survival { .. } => return None,
         };
         Some(Self { values, weights: self.weights.clone() })
+    }
+
+    /// The labels of one target alone; `None` where targets are not independent columns.
+    #[must_use]
+    pub fn target(&self, target: usize) -> Option<Self> {
+        self.targets(&[target])
     }
 }
 

@@ -1,5 +1,7 @@
 //! `blends/<competition>/<name>.yaml`: a blend on disk, with what the search that found it says of it.
 
+mod parts;
+
 use crate::{
     error::DocumentError,
     formula,
@@ -20,7 +22,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor},
 };
-use std::{fmt, path::Path};
+use std::{fmt, marker::PhantomData, path::Path};
 
 /// A blend and, where a search wrote it, what that search found.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,8 +42,12 @@ pub struct SearchBlock {
     pub solver: String,
     /// `global`, `per_target`, ...
     pub granularity: Option<String>,
+    /// How strongly weights of parts were drawn together.
+    pub lambda: Option<f64>,
     /// Seed of everything random in it.
     pub seed: u64,
+    /// What narrowed the weights or followed the blend, as it was typed.
+    pub options: Option<String>,
     /// The metric with its options.
     pub metric: Option<String>,
     /// Name of the scope.
@@ -97,6 +103,9 @@ const FORM: Form = Form(&[
     ("domain", "`domain: simplex`, box, nonnegative, affine or free"),
     ("members", "as lines `NAME: 0.36` or `NAME: {weight: 0.36}`"),
     ("formula", "`formula: 0.9*(0.4*a + 0.6*b) + 0.1*c`: sums of numbers times models, each model once"),
+    ("intercept", "`intercept: 0.01`, added on the scale of the space"),
+    ("granularity", parts::GRANULARITY_FORM),
+    ("weights", parts::WEIGHTS_FORM),
     ("post", POST_FORM),
     ("search", "by `blend search`; leave it out in a recipe written by hand"),
 ]);
@@ -110,31 +119,36 @@ struct Raw {
     domain: Option<At<String>>,
     members: Option<At<Members>>,
     formula: Option<At<String>>,
+    intercept: Option<At<Finite>>,
+    granularity: Option<At<ScalarOr<parts::GranularityRaw>>>,
+    weights: Option<At<parts::WeightsRaw>>,
     #[serde(default)]
     post: Vec<At<PostRaw>>,
     search: Option<SearchRaw>,
 }
 
-/// Members in the order written.
-struct Members(Vec<(At<String>, At<ScalarOr<MemberRaw>>)>);
+/// A map in the order written.
+struct Ordered<T>(Vec<(At<String>, T)>);
 
-impl<'de> Deserialize<'de> for Members {
+type Members = Ordered<At<ScalarOr<MemberRaw>>>;
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Ordered<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct It;
-        impl<'de> Visitor<'de> for It {
-            type Value = Members;
+        struct It<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for It<T> {
+            type Value = Ordered<T>;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("models with their weights")
             }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-                let mut members = vec![];
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Ordered<T>, A::Error> {
+                let mut pairs = vec![];
                 while let Some(pair) = map.next_entry()? {
-                    members.push(pair);
+                    pairs.push(pair);
                 }
-                Ok(Members(members))
+                Ok(Ordered(pairs))
             }
         }
-        deserializer.deserialize_map(It)
+        deserializer.deserialize_map(It(PhantomData))
     }
 }
 
@@ -156,7 +170,9 @@ struct SearchRaw {
     target: String,
     solver: String,
     granularity: Option<String>,
+    lambda: Option<f64>,
     seed: u64,
+    options: Option<String>,
     metric: Option<String>,
     scope: Option<String>,
     rows: Option<u64>,
@@ -237,6 +253,11 @@ impl Recipe {
                 (member.model.to_string(), write::map(pairs))
             }),
         );
+        page.line("intercept", (blend.intercept() != 0.0).then(|| write::number(blend.intercept())));
+        page.line("granularity", parts::write_granularity(workspace, folder, blend.granularity()));
+        if !blend.parts().is_empty() {
+            page.block("weights", parts::write_weights(blend));
+        }
         page.items("post", blend.post().iter().map(|step| write_step(workspace, folder, step)));
         if let Some(search) = &self.search {
             let pairs = search.pairs().into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
@@ -247,7 +268,7 @@ impl Recipe {
 }
 
 impl SearchBlock {
-    fn pairs(&self) -> [(&'static str, Option<String>); 17] {
+    fn pairs(&self) -> [(&'static str, Option<String>); 19] {
         let number = |it: Option<f64>| it.map(write::number);
         let text = |it: &Option<String>| it.as_deref().map(write::text);
         let fingerprint = |it: Option<Fingerprint>| it.map(|it| write::text(&it.to_string()));
@@ -265,7 +286,9 @@ impl SearchBlock {
             ("target", Some(write::text(&self.target))),
             ("solver", Some(write::text(&self.solver))),
             ("granularity", text(&self.granularity)),
+            ("lambda", number(self.lambda)),
             ("seed", Some(self.seed.to_string())),
+            ("options", text(&self.options)),
             ("metric", text(&self.metric)),
             ("scope", text(&self.scope)),
             ("rows", self.rows.map(|rows| rows.to_string())),
@@ -307,6 +330,11 @@ fn check(doc: &Doc<'_>, competition: &CompetitionId, name: &BlendName, raw: Raw)
             };
             doc.fault(at, message)
         })?;
+    let blend = parts::check(doc, blend, raw.granularity.as_ref(), raw.weights.as_ref())?;
+    let blend = match &raw.intercept {
+        None => blend,
+        Some(at) => blend.with_intercept(at.value.0).map_err(|error| doc.fault(at.referenced, error.to_string()))?,
+    };
     Ok(Recipe { blend, search: raw.search.map(|raw| check_search(doc, raw)).transpose()? })
 }
 
@@ -369,7 +397,9 @@ fn check_search(doc: &Doc<'_>, raw: SearchRaw) -> Result<SearchBlock, DocumentEr
         target: raw.target,
         solver: raw.solver,
         granularity: raw.granularity,
+        lambda: raw.lambda,
         seed: raw.seed,
+        options: raw.options,
         metric: raw.metric,
         scope: raw.scope,
         rows: raw.rows,

@@ -66,6 +66,8 @@ impl Stop {
 /// One iteration, for a live line or a trace.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tick {
+    /// What the iteration is for.
+    pub phase: Phase,
     /// The solver.
     pub solver: &'static str,
     /// Iterations so far.
@@ -74,6 +76,28 @@ pub struct Tick {
     pub loss: f64,
     /// The gap, where the solver knows one.
     pub gap: Option<f64>,
+    /// Calls of the loss so far; of a smooth one, each reads all predictions.
+    pub calls: u64,
+}
+
+/// What an iteration is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// The weights.
+    Search,
+    /// Scores of weights chosen without the rows they are judged on.
+    Honest,
+}
+
+impl Phase {
+    /// The word in traces.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Search => "search",
+            Self::Honest => "honest",
+        }
+    }
 }
 
 /// What is watched while a search runs.
@@ -134,11 +158,14 @@ impl<O, S: Solver<O, State> + Verdict> Solver<O, State> for Watched<'_, S> {
         }
         let (state, kv) = self.solver.next_iter(problem, state)?;
         self.iteration += 1;
+        let calls = problem.counts.values().sum();
         (self.watch.tick)(&Tick {
+            phase: Phase::Search,
             solver: self.solver.label(),
             iteration: self.iteration,
             loss: state.get_best_cost().min(state.get_cost()),
             gap: self.solver.gap(),
+            calls,
         });
         Ok((state, kv))
     }

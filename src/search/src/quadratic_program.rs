@@ -5,6 +5,9 @@
 
 use crate::constraints::Constraints;
 
+/// Weights off their bounds from which on a program starts from a corner.
+const MANY: usize = 48;
+
 /// Solves for the best allowed point of the model around `x`, which is allowed. `hessian` is `n x n`, row by row,
 /// positive semidefinite; a relative ridge keeps it definite, which makes a step from `x` a proximal one and never a
 /// wrong one.
@@ -13,13 +16,22 @@ pub fn solve(x: &[f64], gradient: &[f64], hessian: &[f64], constraints: &Constra
     let n = x.len();
     let ridge = ridge(hessian, n);
     let at = |i: usize, j: usize| hessian[i * n + j] + if i == j { ridge } else { 0.0 };
-    let mut point = x.to_vec();
+    let (mut point, mut slope) = (x.to_vec(), gradient.to_vec());
+    let inside = (0..n).filter(|&i| x[i] > constraints.low[i] && x[i] < constraints.high[i]).count();
+    if inside > MANY && constraints.sums_to_one && constraints.is_compact() {
+        // From a corner weights enter one by one; from amid many they would leave one by one, each at a great price.
+        let lowest = (0..n).fold(0, |best, i| if gradient[i] < gradient[best] { i } else { best });
+        point = constraints.corner(lowest);
+        for (row, slope) in slope.iter_mut().enumerate() {
+            *slope += (0..n).map(|i| at(row, i) * (point[i] - x[i])).sum::<f64>();
+        }
+    }
     // -1 at the lower bound, 1 at the upper, 0 free.
-    let mut side: Vec<i8> = x
+    let mut side: Vec<i8> = point
         .iter()
-        .map(|&w| i8::from(w >= constraints.high) - i8::from(w <= constraints.low && w < constraints.high))
+        .zip(constraints.low.iter().zip(&constraints.high))
+        .map(|(w, (low, high))| i8::from(w >= high) - i8::from(w <= low && w < high))
         .collect();
-    let mut slope = gradient.to_vec();
     // After a whole step the point is the best of its face as far as rounding lets it be: stepping again would only
     // chase the noise of a singular matrix.
     let mut settled = false;
@@ -31,9 +43,8 @@ pub fn solve(x: &[f64], gradient: &[f64], hessian: &[f64], constraints: &Constra
         if settled || largest <= 1e-15 * scale {
             // At the best point of this face: release the bound that costs most, if one does.
             let worth = |i: usize| f64::from(side[i]) * (slope[i] + multiplier);
-            let Some(release) = (0..n).filter(|&i| side[i] != 0).max_by(|&a, &b| worth(a).total_cmp(&worth(b))) else {
-                break;
-            };
+            let bound = (0..n).filter(|&i| side[i] != 0 && !constraints.is_fixed(i));
+            let Some(release) = bound.max_by(|&a, &b| worth(a).total_cmp(&worth(b))) else { break };
             let noise = 1e-14 * slope.iter().fold(f64::MIN_POSITIVE, |m, s| m.max(s.abs()));
             if worth(release) <= noise {
                 break;
@@ -44,7 +55,7 @@ pub fn solve(x: &[f64], gradient: &[f64], hessian: &[f64], constraints: &Constra
         }
         let (mut length, mut blocker) = (1.0, None);
         for (&i, &d) in free.iter().zip(&step) {
-            let room = if d < 0.0 { (constraints.low - point[i]) / d } else { (constraints.high - point[i]) / d };
+            let room = if d < 0.0 { (constraints.low[i] - point[i]) / d } else { (constraints.high[i] - point[i]) / d };
             if d != 0.0 && room < length {
                 (length, blocker) = (room.max(0.0), Some(i));
             }
@@ -57,15 +68,17 @@ pub fn solve(x: &[f64], gradient: &[f64], hessian: &[f64], constraints: &Constra
         }
         settled = blocker.is_none();
         if let Some(i) = blocker {
-            let low = (point[i] - constraints.low).abs() <= (constraints.high - point[i]).abs();
-            point[i] = if low { constraints.low } else { constraints.high };
+            let low = (point[i] - constraints.low[i]).abs() <= (constraints.high[i] - point[i]).abs();
+            point[i] = if low { constraints.low[i] } else { constraints.high[i] };
             side[i] = if low { -1 } else { 1 };
         }
     }
     if constraints.sums_to_one {
-        // The largest weight takes up what rounding left of the sum.
-        let largest = (0..n).fold(0, |best, i| if point[i] > point[best] { i } else { best });
-        point[largest] += 1.0 - point.iter().sum::<f64>();
+        // The largest weight that is not fixed takes up what rounding left of the sum.
+        let movable = (0..n).filter(|&i| !constraints.is_fixed(i));
+        if let Some(largest) = movable.reduce(|best, i| if point[i] > point[best] { i } else { best }) {
+            point[largest] += 1.0 - point.iter().sum::<f64>();
+        }
     }
     point
 }
@@ -140,7 +153,7 @@ pub(crate) fn substitute(factor: &[f64], n: usize, b: &mut [f64]) {
 #[must_use]
 pub fn dual_gap(x: &[f64], gradient: &[f64], hessian: &[f64], constraints: &Constraints) -> f64 {
     let n = x.len();
-    let inside: Vec<usize> = (0..n).filter(|&i| x[i] > constraints.low && x[i] < constraints.high).collect();
+    let inside: Vec<usize> = (0..n).filter(|&i| x[i] > constraints.low[i] && x[i] < constraints.high[i]).collect();
     let nu = if constraints.sums_to_one && !inside.is_empty() {
         inside.iter().map(|&i| gradient[i]).sum::<f64>() / inside.len() as f64
     } else {
@@ -148,7 +161,8 @@ pub fn dual_gap(x: &[f64], gradient: &[f64], hessian: &[f64], constraints: &Cons
     };
     let mut residual: Vec<f64> = gradient.iter().map(|g| g - nu).collect();
     for i in 0..n {
-        let held = (x[i] <= constraints.low && residual[i] > 0.0) || (x[i] >= constraints.high && residual[i] < 0.0);
+        let held =
+            (x[i] <= constraints.low[i] && residual[i] > 0.0) || (x[i] >= constraints.high[i] && residual[i] < 0.0);
         if held {
             residual[i] = 0.0; // wholly the multiplier's, and the bound is touched exactly
         }

@@ -2,16 +2,23 @@
 
 pub use crate::honest::{bootstrap::Interval, nested::Nested};
 use crate::{
+    calibrate::Calibrate,
     constraints::Constraints,
-    drive::{Stop, Tick, Watch},
+    drive::{Phase, Stop, Tick, Watch},
+    fit::{self, Rows},
+    granular::{self, Parts, PartsFound},
     honest::{
         bootstrap,
         nested::{self, Before},
+        refit,
         row_scores::{RowScores, fitted_step},
+        spread::{self, Spread},
+        without::{self, Without},
     },
+    limits::Limits,
     objective::{Effort, cv},
     sample::Sample,
-    solver::{Found, SolverName, Task, fallen_back, solve},
+    solver::{Found, SolverName, Task, fallen_back},
 };
 use blend_core::{
     Domain, Folds, ModelId, Oof, OutputKind, PredictionMatrix, Predictions, RowSet, Scope, Truth, Weights,
@@ -66,6 +73,25 @@ pub struct Options {
     pub time_limit: Option<Duration>,
     /// Whether to compute nested scores and intervals.
     pub honest: bool,
+    /// Bounds on weights and on the choice of members.
+    pub limits: Limits,
+    /// What is fitted after the blend.
+    pub calibrate: Option<Calibrate>,
+    /// Whether a number is added to every output on the scale of averaging.
+    pub intercept: bool,
+    /// The parts that have weights of their own; one set of weights for all where absent.
+    pub parts: Option<Parts>,
+    /// How strongly parts are drawn together; chosen by cross-validation where absent.
+    pub lambda: Option<f64>,
+    /// Longest time of nested scores; a metric of steps may need it.
+    pub honest_budget: Option<Duration>,
+}
+
+impl Options {
+    /// Whether a search is a solver's run and nothing more.
+    fn is_plain(&self) -> bool {
+        !self.limits.are_sparse() && self.calibrate.is_none()
+    }
 }
 
 impl Default for Options {
@@ -78,6 +104,12 @@ impl Default for Options {
             replicates: 1000,
             time_limit: None,
             honest: true,
+            limits: Limits::default(),
+            calibrate: None,
+            intercept: false,
+            parts: None,
+            lambda: None,
+            honest_budget: None,
         }
     }
 }
@@ -96,7 +128,11 @@ pub struct Control<'a> {
 pub struct Outcome {
     /// The weights, in the members' order.
     pub weights: Weights,
-    /// Steps after the blend that were fitted with it: the cuts of a metric of labels.
+    /// Weights by part, where they were asked for; `weights` are then those of all parts together.
+    pub parts: Option<PartsFound>,
+    /// Gain over one set of weights for all, of the nested predictions.
+    pub gain_over_global: Option<Interval>,
+    /// What is done after the blend, fitted with it: a calibration, or the cuts of a metric of labels.
     pub post: Vec<PostStep>,
     /// The solver that found them.
     pub solver: SolverName,
@@ -108,12 +144,18 @@ pub struct Outcome {
     pub single_best: (ModelId, f64),
     /// Score of every member alone, in the members' order.
     pub members: Vec<f64>,
+    /// What is added to every output, where an intercept was asked for.
+    pub intercept: Option<f64>,
     /// Scores of weights chosen without the rows they are judged on.
     pub nested: Option<Nested>,
     /// Gain over equal weights, of the nested prediction where there is one.
     pub gain_over_equal: Option<Interval>,
     /// Gain over the single best, of the nested prediction where there is one.
     pub gain_over_single: Option<Interval>,
+    /// How far each weight is known; `None` where the loss has no derivatives.
+    pub spread: Option<Vec<Spread>>,
+    /// The best blend without each member; `None` for those without weight, empty where honest scores are left out.
+    pub without: Vec<Option<Without>>,
     /// Why the search ended.
     pub stop: Stop,
     /// How much better any allowed weights could be at most, where that is known.
@@ -122,6 +164,8 @@ pub struct Outcome {
     pub effort: Effort,
     /// What nested scores cost.
     pub honest_effort: Effort,
+    /// Whether the time for nested scores ran out before every part had its best weights.
+    pub honest_cut: bool,
     /// Seconds of the search.
     pub search_seconds: f64,
     /// Seconds of the honest scores.
@@ -170,6 +214,63 @@ pub enum SearchError {
         /// Why.
         why: &'static str,
     },
+    /// Bounds that leave a member no weight.
+    #[error("no weight of `{model}` is allowed: it would have to be at least {low} and at most {high}")]
+    Crossed {
+        /// The member.
+        model: ModelId,
+        /// The highest of its lower bounds.
+        low: f64,
+        /// The lowest of its upper bounds.
+        high: f64,
+    },
+    /// Bounds that leave no sum of one.
+    #[error("no weights are allowed: within their bounds they sum to between {low} and {high}, never to 1")]
+    NoSum {
+        /// The lowest sum.
+        low: f64,
+        /// The highest sum.
+        high: f64,
+    },
+    /// A metric, space or kind of target that has no parts.
+    #[error("metric {metric} in this space has no weights by part")]
+    Parts {
+        /// The metric.
+        metric: &'static str,
+    },
+    /// A choice inside every outer part needs parts.
+    #[error("the choice of lambda inside each outer part needs three parts or more")]
+    FewParts,
+    /// An intercept where it has no meaning.
+    #[error(
+        "an intercept goes with weights of a free sum in space linear or logit, not with domain {domain} in space {space}"
+    )]
+    Intercept {
+        /// The domain.
+        domain: &'static str,
+        /// The space.
+        space: &'static str,
+    },
+    /// Two options that do not go together.
+    #[error(
+        "weights by part and an intercept go together with neither limits on members nor each other, nor parts with a calibration"
+    )]
+    Together,
+    /// A metric without a smooth form on the scale of a calibration.
+    #[error("metric {metric} of these members has nothing to calibrate by")]
+    Uncalibrated {
+        /// The metric.
+        metric: &'static str,
+    },
+    /// Limits that no set of members obeys.
+    #[error("no set of members obeys the limits on their number, their weights and their inference time")]
+    NoSet,
+    /// A lowest weight beside weights below zero.
+    #[error("domain {domain} allows weights below 0, a lowest weight does not")]
+    SignedMinimum {
+        /// The domain.
+        domain: &'static str,
+    },
     /// A solver left its domain: a bug of ours, and no weights to write.
     #[error("the solver's weights are outside the domain: {0}")]
     Weights(#[from] WeightsError),
@@ -184,9 +285,27 @@ pub fn search(problem: &Problem<'_>, options: &Options, control: &Control<'_>) -
     let set = &problem.scope.rows;
     let bound = problem.metric.bind(problem.truth.on(set))?;
     check(problem, &*bound)?;
+    let n = problem.members.members().len();
+    let models: Vec<&ModelId> = problem.members.members().iter().map(|member| member.model()).collect();
+    let mut constraints = options.limits.constraints(problem.domain, &models)?;
+    let with_offset;
+    let problem = if options.intercept {
+        if options.parts.is_some() || options.limits.are_sparse() {
+            return Err(SearchError::Together);
+        }
+        with_offset = offset(problem)?;
+        constraints = constraints.with_offset();
+        &Problem { members: &with_offset, ..*problem }
+    } else {
+        problem
+    };
     let members: Vec<&Predictions<Oof>> = problem.members.members().iter().collect();
-    let n = members.len();
-    let constraints = Constraints::of(problem.domain, n);
+    if options.parts.is_some() && (options.limits.are_sparse() || options.calibrate.is_some()) {
+        return Err(SearchError::Together);
+    }
+    if options.limits.min_weight.is_some() && constraints.low.iter().any(|low| *low < 0.0) {
+        return Err(SearchError::SignedMinimum { domain: problem.domain.name() });
+    }
     let objective = cv::objective(&members, set, &*bound, problem.space, problem.domain.sums_to_one());
     let solver = options.solver.unwrap_or_else(|| SolverName::suited_to(&*objective));
     let watch = Watch {
@@ -212,7 +331,19 @@ pub fn search(problem: &Problem<'_>, options: &Options, control: &Control<'_>) -
     let sample = if foreseen { None } else { Sample::new(problem, solver, options.seed) };
     let start = sample.as_ref().and_then(|sample| sample.start(problem, set, solver, &task, &mut effort));
     task.start = start.as_deref();
-    let found = solve(solver, &task);
+    let here = Rows { problem, set, bound: &*bound, objective: &*objective };
+    let labels = nested::labels(problem);
+    let mut granular = match &options.parts {
+        Some(parts) => Some(granular::run(problem, &*bound, options, parts, &task, (&labels.0, labels.1))?),
+        None => None,
+    };
+    let found = match &mut granular {
+        Some(it) => {
+            effort += it.effort;
+            it.found.clone()
+        }
+        None => fit::within_limits(&here, &options.limits, solver, &task, &mut effort)?,
+    };
 
     // What will be written is judged, not what the solver saw.
     let row_local = problem.space.get().info().row_local;
@@ -228,21 +359,53 @@ pub fn search(problem: &Problem<'_>, options: &Options, control: &Control<'_>) -
     let scores = judge_members(problem, &members, &*bound);
     let direction = bound.direction();
     let losses: Vec<f64> = scores.iter().map(|&score| direction.loss(blend_core::Score(score)).value()).collect();
-    let single = crate::solver::lowest(&losses);
-    let (equal_rows, single_rows) = (judge(&constraints.equal()), judge(&constraints.corner(single)));
+    let single = crate::solver::lowest(&losses[..n]);
+    let plain = Constraints::of(problem.domain, n);
+    // An intercept has no part in the baselines.
+    let baselines = [plain.equal(), plain.corner(single)].map(|mut weights| {
+        weights.resize(members.len(), 0.0);
+        weights
+    });
+    let [equal_rows, single_rows] = baselines.each_ref().map(|weights| judge(weights));
     let loss = |rows: &RowScores| direction.loss(blend_core::Score(rows.score(&*bound))).value();
-    let (found, rows) =
-        settle(found, &judge, &loss, &[(constraints.equal(), &equal_rows), (constraints.corner(single), &single_rows)]);
-    let post = fitted_step(&*bound, &pool(&found.weights), set).into_iter().collect();
+    let allowed: Vec<(&[f64], &RowScores)> = baselines
+        .iter()
+        .map(Vec::as_slice)
+        .zip([&equal_rows, &single_rows])
+        .filter(|(weights, _)| constraints.allow(weights) && options.limits.allow(weights))
+        .collect();
+    let (found, mut rows) = match &granular {
+        Some(it) => (found, it.rows.clone()),
+        None => settle(found, &judge, &loss, &allowed),
+    };
+    let post = fit::after(problem, (set, &*bound), options, &found.weights, &task)?;
+    if options.calibrate.is_some() && !post.is_empty() {
+        rows = RowScores::of_block(&*bound, fit::blended(problem, &*bound, &found.weights, set, &post));
+    }
     effort += objective.effort();
     let search_seconds = started.elapsed().as_secs_f64();
 
     let honest_started = Instant::now();
     let mut stop = found.stop;
-    let run = if options.honest && stop != Stop::Interrupted {
-        let inner = Task { start: None, watch: Watch { deadline: None, ..watch }, ..task };
+    let mut honest_cut = false;
+    let tick = |tick: &Tick| (control.tick)(&Tick { phase: Phase::Honest, ..tick.clone() });
+    let watch = Watch { deadline: None, tick: &tick, ..watch };
+    let run = if let Some(it) = &mut granular {
+        it.run.take()
+    } else if options.honest && stop != Stop::Interrupted {
+        let inner = Task { start: None, watch, ..task };
         let certified = matches!(stop, Stop::Certified { .. }).then_some(found.weights.as_slice());
-        Some(nested::run(problem, &*bound, &inner, &Before { solver, sample: sample.as_ref(), certified })?)
+        Some(if options.is_plain() && (certified.is_some() || options.honest_budget.is_none()) {
+            nested::run(problem, &*bound, &inner, &Before { solver, sample: sample.as_ref(), certified })?
+        } else {
+            let fit = |rows: (&RowSet, &dyn Bound), deadline: Option<Instant>| {
+                let task = Task { watch: Watch { deadline, ..watch }, ..inner };
+                fit::fit(problem, rows, options, solver, &task, sample.as_ref())
+            };
+            let (run, cut) = refit::run(problem, &*bound, &fit, options.honest_budget)?;
+            honest_cut = cut;
+            run
+        })
     } else {
         None
     };
@@ -250,36 +413,67 @@ pub fn search(problem: &Problem<'_>, options: &Options, control: &Control<'_>) -
         stop = Stop::Interrupted;
     }
     let run = run.filter(|run| !run.interrupted);
-    let (mut over_equal, mut over_single) = (None, None);
+    let (mut over_equal, mut over_single, mut over_global) = (None, None, None);
+    let (mut spread, mut without) = (None, Vec::new());
     if let Some(run) = &run {
-        let gains = bootstrap::gains(
-            &*bound,
-            &run.rows,
-            &[&equal_rows, &single_rows],
-            &units(problem, set),
-            options.replicates,
-            options.seed,
-        );
+        let unit = units(problem, set);
+        let global_rows = granular.as_ref().and_then(|it| it.global_rows.as_ref());
+        let others: Vec<&RowScores> = [&equal_rows, &single_rows].into_iter().chain(global_rows).collect();
+        let gains = bootstrap::gains(&*bound, &run.rows, &others, &unit, options.replicates, options.seed);
         (over_equal, over_single) = (gains.first().copied(), gains.get(1).copied());
+        over_global = gains.get(2).copied();
+        let chosen = options.limits.are_sparse().then(|| constraints.only(|member| found.weights[member] != 0.0));
+        let face = chosen.flatten().unwrap_or_else(|| constraints.clone());
+        let exact = matches!(solver, SolverName::Newton | SolverName::Quadratic | SolverName::Multistart);
+        let most = (20_000 / members.len()).clamp(50, SPREAD_REPLICATES);
+        let replicates = if exact { options.replicates.min(most) } else { 0 };
+        spread = spread::spread(&here, &face, &found.weights, &unit, replicates, options.seed);
+        let deadline = options.honest_budget.map(|budget| honest_started + budget);
+        let task = Task { constraints: &face, watch: Watch { deadline, ..watch }, ..task };
+        // Weights by part, and a calibrated blend, have no such neighbors.
+        if granular.is_none() && post.is_empty() && members.len() <= MOST_LEFT_OUT {
+            without = without::without(&here, solver, &task, &found);
+        }
     }
     Ok(Outcome {
         score: rows.score(&*bound),
         equal_weights: equal_rows.score(&*bound),
         single_best: (members[single].model().clone(), scores[single]),
-        members: scores,
-        weights: Weights::new(problem.domain, found.weights)?,
+        members: scores[..n].to_vec(),
+        intercept: options.intercept.then(|| found.weights[n]),
+        weights: Weights::new(problem.domain, found.weights[..n].to_vec())?,
+        parts: granular.map(|it| it.parts),
+        gain_over_global: over_global,
         post,
         solver,
         gain_over_equal: over_equal,
         gain_over_single: over_single,
+        spread,
+        without,
         stop,
         gap: found.gap,
         effort,
         honest_effort: run.as_ref().map_or_else(Effort::default, |run| run.effort),
+        honest_cut,
         nested: run.map(|run| run.nested),
         search_seconds,
         honest_seconds: honest_started.elapsed().as_secs_f64(),
     })
+}
+
+/// Members up to which each is left out in turn: of more, it would cost more than the search itself.
+const MOST_LEFT_OUT: usize = 200;
+
+/// Replicates of the weights' spread: standard deviations need fewer than the ends of intervals.
+const SPREAD_REPLICATES: usize = 200;
+
+/// The members, and behind them the one whose weight is the intercept.
+fn offset(problem: &Problem<'_>) -> Result<PredictionMatrix<Oof>, SearchError> {
+    let refused = || SearchError::Intercept { domain: problem.domain.name(), space: problem.space.get().info().name };
+    let matrix = problem.members;
+    let ones = Predictions::ones(matrix.rows().clone(), matrix.columns().clone(), problem.space);
+    let ones = ones.filter(|_| !problem.domain.sums_to_one()).ok_or_else(refused)?;
+    PredictionMatrix::new(matrix.members().iter().cloned().chain([ones]).collect()).map_err(|_| refused())
 }
 
 /// Whether members, space, metric and labels fit each other.
@@ -304,7 +498,7 @@ fn settle(
     mut found: Found,
     judge: &dyn Fn(&[f64]) -> RowScores,
     loss: &dyn Fn(&RowScores) -> f64,
-    baselines: &[(Vec<f64>, &RowScores)],
+    baselines: &[(&[f64], &RowScores)],
 ) -> (Found, RowScores) {
     let mut rows = judge(&found.weights);
     let mut written = loss(&rows);
@@ -318,7 +512,7 @@ fn settle(
         let tie = if matches!(found.stop, Stop::Certified { .. }) { slack } else { 0.0 };
         if other < written - tie {
             (found.weights, found.loss, found.stop, found.gap) =
-                (weights.clone(), other, fallen_back(found.stop), None);
+                (weights.to_vec(), other, fallen_back(found.stop), None);
             (written, rows) = (other, (*baseline).clone());
         }
     }

@@ -14,7 +14,7 @@ use crate::{
         table::{TextTable, bar},
     },
     signals::INTERRUPTED,
-    verb::search::{Asked, asked, live_line, refuse_foreign},
+    verb::search::{Asked, asked, live::Live, models, refuse_foreign},
 };
 use blend_core::{Blend, Block, Member, ModelId, Oof, PredictionMatrix, Test, output::Encoding, space::SpaceName};
 use blend_record::{
@@ -52,6 +52,7 @@ pub(crate) fn run(arguments: &Arguments, it: &Search, screen: &Screen) -> Result
             canonical_space(&context.competition.metric).unwrap_or_else(|| space_of_order(&context, asked.space));
     }
     let target = target(it)?;
+    refuse_cv_options(it)?;
     refuse_foreign(&context, &asked.name, it.force)?;
     let ledger = super::ledger(&context)?;
     let test = TestRows::of(&context)?;
@@ -77,10 +78,12 @@ pub(crate) fn run(arguments: &Arguments, it: &Search, screen: &Screen) -> Result
         oof: held.as_ref().map(|held| problem(&context, &asked, held)),
         target,
     };
-    let live = |tick: &Tick| live_line(screen, tick);
-    let control = Control { interrupted: &INTERRUPTED, tick: &live };
+    let live = Live::new(screen, context.metric.info().direction, it.trace.as_deref())?;
+    let tick = |tick: &Tick| live.tick(tick);
+    let control = Control { interrupted: &INTERRUPTED, tick: &tick };
     let outcome =
         leaderboard::search(&problem, &asked.options, &control).map_err(|error| board::failure(&context, error))?;
+    live.finish()?;
     let mut recipe = recipe(&context, &asked, it.target, &models, &outcome)?;
     // What will be written is predicted, post steps and all.
     let follows = matches!(outcome.predicted.method, Method::Exact | Method::Identity | Method::Regression);
@@ -117,6 +120,26 @@ fn space_of_order(context: &Context, otherwise: SpaceName) -> SpaceName {
     otherwise
 }
 
+/// Public scores say too little for weights that are told apart or chosen among.
+fn refuse_cv_options(it: &Search) -> Result<(), Failure> {
+    let given = [
+        ("--fix", !it.fix.is_empty()),
+        ("--bounds", !it.bounds.is_empty()),
+        ("--max-members", it.max_members.is_some()),
+        ("--min-weight", it.min_weight.is_some()),
+        ("--inference-budget", it.inference_budget.is_some()),
+        ("--granularity", it.granularity != "global"),
+        ("--lambda", it.lambda.is_some()),
+        ("--intercept", it.intercept),
+        ("--calibrate", it.calibrate.is_some()),
+        ("--honest-budget", it.honest_budget.is_some()),
+    ];
+    let Some((name, _)) = given.into_iter().find(|(_, given)| *given) else { return Ok(()) };
+    Err(Failure::usage(format!("{name} goes with `--target cv` alone"))
+        .at(name)
+        .hint("leave it out; members are left out with `--exclude MODEL`"))
+}
+
 fn target(it: &Search) -> Result<leaderboard::Target, Failure> {
     if it.target != Target::Pooled {
         return Ok(leaderboard::Target::Lb);
@@ -135,7 +158,7 @@ fn members(context: &Context, test: &TestRows, lb: &blend_core::PublicLb, it: &S
         outputs::file::<Test>(context, model).exists()
             && (it.target != Target::Pooled || outputs::file::<Oof>(context, model).exists())
     };
-    let models = outputs::chosen(context, &it.members, has)?;
+    let models = models(context, it, has)?;
     let mut notes = Vec::new();
     let mut values: Vec<(ModelId, Block)> = Vec::new();
     for model in models {

@@ -1,32 +1,30 @@
 //! `blend search`: weights, what proves them, honest scores, and the recipe.
 
+mod limits;
+pub(crate) mod live;
+mod report;
+
 use crate::{
-    args::{Arguments, Search, Target},
+    args::{Arguments, Calibration, Search, Target},
     context::{Context, Judged},
     failure::{self, Failure},
-    labels, leaderboard, outputs,
-    report::{
-        self, Screen, number, score, small,
-        table::{TextTable, bar},
-    },
+    labels, leaderboard, outputs, parts,
+    report::Screen,
     signals::INTERRUPTED,
 };
 use blend_core::{
     Blend, BlendName, Domain, Member, ModelId, Oof, PredictionMatrix, Test,
-    post::{PostStep, Scale},
+    blend::{Granularity, PartWeights},
+    post::PostStep,
     space::{self, SpaceName},
     weights::DOMAINS,
 };
 use blend_record::{Recipe, SearchBlock, recipe::SingleBest};
-use blend_search::{
-    Control, Interval, Options, Outcome, Problem, SolverName,
-    drive::{Stop, Tick},
-    solver,
-};
+use blend_search::{Control, Options, Outcome, Problem, SolverName, drive::Tick, solver};
 use blend_store::feather;
-use serde_json::{Value, json};
+use live::Live;
+use report::Seconds;
 use std::{
-    io::Write,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -37,6 +35,10 @@ pub(crate) struct Asked {
     pub(crate) space: SpaceName,
     pub(crate) domain: Domain,
     pub(crate) options: Options,
+    /// What shapes the weights, as it was typed.
+    typed: Option<String>,
+    /// Where weights differ.
+    parts: parts::Asked,
 }
 
 pub(crate) fn run(arguments: &Arguments, it: &Search, screen: &Screen) -> Result<bool, Failure> {
@@ -45,14 +47,18 @@ pub(crate) fn run(arguments: &Arguments, it: &Search, screen: &Screen) -> Result
     }
     let started = Instant::now();
     let context = Context::open(arguments)?;
-    let asked = asked(&context, arguments, it)?;
+    let mut asked = asked(&context, arguments, it)?;
     refuse_foreign(&context, &asked.name, it.force)?;
     let judged = context.judged()?;
     refuse_second_cuts(&context, &judged)?;
     let sample = context.sample()?;
     let names = labels::output_names(&context, Some(&judged.truth), sample.as_ref().map(blend_record::Sample::columns));
     let columns: Arc<[String]> = names.unwrap_or_default().into();
-    let models = outputs::chosen(&context, &it.members, |model| outputs::file::<Oof>(&context, model).exists())?;
+    let models = models(&context, it, |model| outputs::file::<Oof>(&context, model).exists())?;
+    asked.options.limits = limits::limits(&context, it, &models)?;
+    let parts = parts::asked(&context, &it.granularity, &columns, judged.truth.rows(), &judged.scope.rows)?;
+    asked.options.parts = parts.parts.clone();
+    asked.parts = parts;
     let matrix = outputs::oof_matrix(&context, &judged, &models, &columns)?;
     let load_seconds = started.elapsed().as_secs_f64();
 
@@ -66,16 +72,15 @@ pub(crate) fn run(arguments: &Arguments, it: &Search, screen: &Screen) -> Result
         folds: judged.folds.as_ref(),
         groups: judged.groups.as_deref(),
     };
-    let live = |tick: &Tick| live_line(screen, tick);
-    let control = Control { interrupted: &INTERRUPTED, tick: &live };
+    let live = Live::new(screen, context.metric.info().direction, it.trace.as_deref())?;
+    let tick = |tick: &Tick| live.tick(tick);
+    let control = Control { interrupted: &INTERRUPTED, tick: &tick };
     let outcome = blend_search::search(&problem, &asked.options, &control).map_err(|error| {
         let of_truth = matches!(error, blend_search::SearchError::Bind(_));
         let place = context.competition.truth.as_ref().filter(|_| of_truth).unwrap_or(&context.competition.file);
         Failure::from(error).at(context.show(place))
     })?;
-    if screen.is_live() {
-        let _ = write!(std::io::stderr(), "\r\x1b[K");
-    }
+    live.finish()?;
     context.refuse_fault()?;
     if let Some(error) = matrix.members().iter().find_map(|member| member.values().latched()) {
         return Err(Failure::new(failure::MACHINE, format!("stored outputs could not be read: {error}"))
@@ -85,13 +90,8 @@ pub(crate) fn run(arguments: &Arguments, it: &Search, screen: &Screen) -> Result
     let recipe = recipe(&context, &judged, &asked, &matrix, &outcome)?;
     recipe.write(&context.workspace)?;
     let seconds = Seconds { load: load_seconds, total: started.elapsed().as_secs_f64() };
-    report(&context, screen, &asked, &judged, &matrix, &outcome, seconds);
+    report::report(&context, screen, &asked, &judged, &matrix, &outcome, seconds);
     Ok(false)
-}
-
-struct Seconds {
-    load: f64,
-    total: f64,
 }
 
 pub(crate) fn asked(context: &Context, arguments: &Arguments, it: &Search) -> Result<Asked, Failure> {
@@ -133,15 +133,46 @@ pub(crate) fn asked(context: &Context, arguments: &Arguments, it: &Search) -> Re
             Target::Pooled => "best_pooled",
         })?,
     };
+    let lambda = match it.lambda {
+        Some(lambda) if lambda.is_nan() || lambda < 0.0 => {
+            return Err(Failure::usage(format!("{lambda} is no strength"))
+                .at(format!("--lambda {lambda}"))
+                .hint("0 or more: 0 leaves every part alone, `inf` gives all the same weights"));
+        }
+        lambda => lambda,
+    };
+    let parts = parts::Asked { granularity: Granularity::Global, parts: None, names: Vec::new() };
     let options = Options {
+        lambda,
+        intercept: it.intercept,
         solver,
         seed: arguments.seed,
         max_picks: it.max_picks.get(),
         time_limit,
         honest: !it.no_nested,
+        calibrate: it.calibrate.map(|how| match how {
+            Calibration::Temperature => blend_search::Calibrate::Temperature,
+            Calibration::Affine => blend_search::Calibrate::Affine,
+        }),
+        honest_budget: it.honest_budget,
         ..Options::default()
     };
-    Ok(Asked { name, space, domain, options })
+    Ok(Asked { name, space, domain, options, typed: limits::typed(it), parts })
+}
+
+/// The models that are searched: those that are named or, of all, those that `has` holds for.
+pub(crate) fn models(context: &Context, it: &Search, has: impl Fn(&ModelId) -> bool) -> Result<Vec<ModelId>, Failure> {
+    let mut models = outputs::chosen(context, &it.members, has)?;
+    for name in &it.exclude {
+        let model = context.workspace.model(&context.competition.id, name)?;
+        models.retain(|other| *other != model);
+    }
+    if models.is_empty() && !it.exclude.is_empty() {
+        return Err(Failure::usage("no model is left to search")
+            .at(format!("--exclude {}", it.exclude.join(",")))
+            .hint("leave fewer of them out"));
+    }
+    Ok(models)
 }
 
 /// A recipe that no search wrote is replaced only on request.
@@ -168,16 +199,6 @@ fn refuse_second_cuts(context: &Context, judged: &Judged) -> Result<(), Failure>
         .hint("leave `thresholds` out of `post:`; the recipe will have them"))
 }
 
-pub(crate) fn live_line(screen: &Screen, tick: &Tick) {
-    if !screen.is_live() {
-        return;
-    }
-    let gap = tick.gap.map_or_else(String::new, |gap| format!("  gap {}", small(gap)));
-    let line = format!("{} step {}  loss {:.9}{gap}", tick.solver, tick.iteration, tick.loss);
-    // A live line that cannot be written is not missed.
-    let _ = write!(std::io::stderr(), "\r\x1b[K{line}");
-}
-
 fn recipe(
     context: &Context,
     judged: &Judged,
@@ -186,8 +207,14 @@ fn recipe(
     outcome: &Outcome,
 ) -> Result<Recipe, Failure> {
     let id = &context.competition.id;
+    let used = |member: usize| {
+        let by_part = outcome.parts.as_ref().is_some_and(|parts| parts.weights.iter().any(|w| w[member] != 0.0));
+        outcome.weights.values()[member] != 0.0 || by_part
+    };
+    let used: Vec<usize> = (0..matrix.members().len()).filter(|&member| used(member)).collect();
     let mut members = Vec::new();
-    for (member, &weight) in matrix.members().iter().zip(outcome.weights.values()).filter(|(_, w)| **w != 0.0) {
+    for &at in &used {
+        let (member, weight) = (&matrix.members()[at], outcome.weights.values()[at]);
         let path = outputs::file::<Test>(context, member.model());
         let test = if path.exists() {
             Some(feather::open(&path).map_err(|error| Failure::from(error).at(context.show(&path)))?.fingerprint)
@@ -197,14 +224,28 @@ fn recipe(
         members.push(Member { model: member.model().clone(), weight, oof: Some(member.fingerprint()), test });
     }
     let blend = Blend::new(asked.name.clone(), id.clone(), asked.space, asked.domain, members, outcome.post.clone())?;
+    let blend = blend.with_intercept(outcome.intercept.unwrap_or(0.0))?;
+    let blend = match &outcome.parts {
+        None => blend,
+        Some(parts) => {
+            let of_part = |(part, weights): (&String, &Vec<f64>)| PartWeights {
+                part: part.clone(),
+                weights: used.iter().map(|&member| weights[member]).collect(),
+            };
+            let parts = asked.parts.names.iter().zip(&parts.weights).map(of_part).collect();
+            blend.with_parts(asked.parts.granularity.clone(), parts)?
+        }
+    };
     let (model, single) = &outcome.single_best;
     Ok(Recipe {
         blend,
         search: Some(SearchBlock {
             target: "cv".to_owned(),
             solver: outcome.solver.name().to_owned(),
-            granularity: Some("global".to_owned()),
+            granularity: Some(asked.parts.granularity.name().to_owned()),
+            lambda: outcome.parts.as_ref().map(|parts| parts.lambda),
             seed: asked.options.seed,
+            options: asked.typed.clone(),
             metric: Some(context.metric.label()),
             scope: Some(judged.scope.name.clone()),
             rows: Some(judged.scope.rows.len() as u64),
@@ -219,199 +260,5 @@ fn recipe(
             truth: Some(judged.fingerprint),
             folds: judged.folds.as_ref().map(blend_core::Folds::fingerprint),
         }),
-    })
-}
-
-fn report(
-    context: &Context,
-    screen: &Screen,
-    asked: &Asked,
-    judged: &Judged,
-    matrix: &PredictionMatrix<Oof>,
-    outcome: &Outcome,
-    seconds: Seconds,
-) {
-    let path = context.show(&context.workspace.recipe_file(&context.competition.id, &asked.name));
-    if screen.json {
-        screen.object(value(context, asked, judged, matrix, outcome, &seconds, &path));
-        return;
-    }
-    let (single, single_score) = &outcome.single_best;
-    screen.line(screen.bold(&format!("{}: {}", context.competition.id, asked.name)));
-    screen.line(format!(
-        "  {} on {} ({} rows), space {}, domain {}, solver {}",
-        context.metric.label(),
-        judged.scope.name,
-        judged.scope.rows.len(),
-        asked.space.name(),
-        asked.domain.name(),
-        outcome.solver.name(),
-    ));
-    screen.line("");
-    let mut table = TextTable::new(&["member", ">alone", ">weight", ""]);
-    let models: Vec<&ModelId> = matrix.members().iter().map(blend_core::Predictions::model).collect();
-    let mut order: Vec<usize> = (0..models.len()).collect();
-    let weights = outcome.weights.values();
-    order.sort_by(|&a, &b| weights[b].total_cmp(&weights[a]));
-    let shown = order.iter().take_while(|&&i| weights[i] != 0.0).count().max(order.len().min(20));
-    for &i in &order[..shown] {
-        table.row(vec![
-            models[i].to_string(),
-            score(outcome.members[i]),
-            format!("{:.6}", weights[i]),
-            bar(weights[i], 24),
-        ]);
-    }
-    print(screen, &table);
-    if shown < order.len() {
-        screen.line(screen.dim(&format!("  and {} more without weight", order.len() - shown)));
-    }
-    screen.line("");
-    let mut table = TextTable::new(&["", ">score"]);
-    table.row(vec![format!("single best ({single})"), score(*single_score)]);
-    table.row(vec!["equal weights".to_owned(), score(outcome.equal_weights)]);
-    table.row(vec!["blend, on the rows it was chosen on".to_owned(), score(outcome.score)]);
-    if let Some(nested) = &outcome.nested {
-        let by = if nested.by == "folds" { "nested by folds" } else { "nested by hash5" };
-        table.row(vec![format!("blend, {by}: the honest one"), score(nested.score)]);
-    }
-    print(screen, &table);
-    for line in step_lines(&outcome.post) {
-        screen.line(format!("  {line}"));
-    }
-    screen.line("");
-    for (gain, over) in [(outcome.gain_over_equal, "equal weights"), (outcome.gain_over_single, "the single best")] {
-        if let Some(gain) = gain {
-            screen.line(format!("  {}", gain_sentence(gain, over)));
-        }
-    }
-    screen.line(format!("  {}", stop_sentence(outcome)));
-    screen.line(screen.dim(&format!(
-        "  {:.0} passes over the data, {} evaluations; {:.2} s ({:.2} load, {:.2} search, {:.2} honest scores); {} memory",
-        outcome.effort.passes.ceil(),
-        outcome.effort.evaluations,
-        seconds.total,
-        seconds.load,
-        outcome.search_seconds,
-        outcome.honest_seconds,
-        report::peak_rss_bytes().map_or("unknown".to_owned(), report::bytes),
-    )));
-    screen.line(format!("wrote {path}"));
-}
-
-/// What was fitted beside the weights.
-fn step_lines(post: &[PostStep]) -> Vec<String> {
-    let list = |values: &[f64]| values.iter().map(|value| score(*value)).collect::<Vec<_>>().join(" ");
-    let mut lines = Vec::new();
-    for step in post {
-        let PostStep::Thresholds(scales) = step else { continue };
-        for scale in scales {
-            let labels = scale.labels.iter().map(f64::to_string).collect::<Vec<_>>().join(" ");
-            lines.push(format!("thresholds {} part the labels {labels}", list(&scale.cuts)));
-        }
-    }
-    lines
-}
-
-/// The steps as they stand in a recipe.
-fn steps_value(post: &[PostStep]) -> Value {
-    let scale = |scale: &Scale| json!({"cuts": scale.cuts, "labels": scale.labels});
-    post.iter()
-        .map(|step| match step {
-            PostStep::Thresholds(scales) => json!({"thresholds": scales.iter().map(scale).collect::<Vec<_>>()}),
-            other => json!(other.info().name),
-        })
-        .collect()
-}
-
-fn print(screen: &Screen, table: &TextTable) {
-    for (i, line) in table.lines().iter().enumerate() {
-        screen.line(if i == 0 { screen.dim(line) } else { line.clone() });
-    }
-}
-
-/// The gain of the nested prediction, and whether it is more than noise.
-fn gain_sentence(gain: Interval, over: &str) -> String {
-    let numbers = format!("{:+.6} [{:+.6}, {:+.6}]", gain.gain, gain.low, gain.high);
-    if gain.is_noise() {
-        format!("not better than {over} beyond noise: {numbers}")
-    } else if gain.gain > 0.0 {
-        format!("better than {over}: {numbers}")
-    } else {
-        format!("worse than {over}: {numbers}")
-    }
-}
-
-fn stop_sentence(outcome: &Outcome) -> String {
-    match outcome.stop {
-        Stop::Certified { gap } => format!("certified: no allowed weights score better by more than {}", small(gap)),
-        Stop::Converged => match outcome.gap {
-            Some(gap) => format!("converged; at most {} from the optimum", small(gap)),
-            None => "converged; nothing is proven for this metric and space".to_owned(),
-        },
-        Stop::Budget => "stopped by the time limit: the best so far".to_owned(),
-        Stop::Stalled => "stalled: a baseline was not beaten, or steps no longer improved".to_owned(),
-        Stop::Interrupted => "interrupted: the best so far".to_owned(),
-    }
-}
-
-fn value(
-    context: &Context,
-    asked: &Asked,
-    judged: &Judged,
-    matrix: &PredictionMatrix<Oof>,
-    outcome: &Outcome,
-    seconds: &Seconds,
-    path: &str,
-) -> Value {
-    let per_model = |values: &[f64]| -> Value {
-        let models = matrix.members().iter().map(|member| member.model().to_string());
-        Value::Object(models.zip(values.iter().map(|&value| number(value))).collect())
-    };
-    let interval = |gain: Option<Interval>| {
-        gain.map(|gain| json!({"gain": gain.gain, "low": gain.low, "high": gain.high, "noise": gain.is_noise()}))
-    };
-    let (single, single_score) = &outcome.single_best;
-    json!({
-        "blend": asked.name.as_str(),
-        "target": "cv",
-        "competition": context.competition.id.as_str(),
-        "metric": context.metric.label(),
-        "scope": judged.scope.name,
-        "rows": judged.scope.rows.len(),
-        "space": asked.space.name(),
-        "domain": asked.domain.name(),
-        "granularity": "global",
-        "solver": outcome.solver.name(),
-        "seed": asked.options.seed,
-        "score": number(outcome.score),
-        "nested_score": outcome.nested.as_ref().map(|nested| number(nested.score)),
-        "nested_by": outcome.nested.as_ref().map(|nested| nested.by),
-        "nested_parts": outcome.nested.as_ref().map(|nested| nested.parts.iter().map(|part| json!({
-            "part": part.label, "rows": part.n_rows, "score": part.score.map(number), "weights": per_model(&part.weights),
-            "post": steps_value(&part.post),
-        })).collect::<Vec<_>>()),
-        "equal_weights": number(outcome.equal_weights),
-        "single_best": {"model": single.as_str(), "score": number(*single_score)},
-        "members": per_model(&outcome.members),
-        "gain_interval": {
-            "over_equal_weights": interval(outcome.gain_over_equal),
-            "over_single_best": interval(outcome.gain_over_single),
-        },
-        "weights": per_model(outcome.weights.values()),
-        "post": steps_value(&outcome.post),
-        "stop": outcome.stop.name(),
-        "gap": outcome.gap.map(number),
-        "passes": outcome.effort.passes,
-        "evaluations": outcome.effort.evaluations,
-        "honest_passes": outcome.honest_effort.passes,
-        "seconds": {
-            "load": seconds.load,
-            "search": outcome.search_seconds,
-            "honest": outcome.honest_seconds,
-            "total": seconds.total,
-        },
-        "peak_rss_bytes": report::peak_rss_bytes(),
-        "recipe": path,
     })
 }

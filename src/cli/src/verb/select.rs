@@ -6,10 +6,10 @@ use crate::{
     failure::Failure,
     labels,
     leaderboard::{self, TestRows, board, search::predicted_value},
-    outputs,
+    outputs, parts,
     report::{Screen, score, small, table::TextTable},
 };
-use blend_core::{BlendName, Block, Domain, ModelId, Oof, pool::Pool};
+use blend_core::{BlendName, Block, Domain, ModelId, Oof};
 use blend_record::Recipe;
 use blend_search::{
     Problem,
@@ -85,9 +85,8 @@ fn columns(context: &Context, judged: &Judged) -> Result<Arc<[String]>, Failure>
 fn held_out(context: &Context, judged: &Judged, recipe: &Recipe) -> Result<Block, Failure> {
     let matrix = outputs::oof_matrix(context, judged, &members(recipe), &columns(context, judged)?)?;
     let bound = context.metric.bind(judged.truth.on(&judged.scope.rows))?;
-    let weighted: Vec<(&blend_core::Predictions<Oof>, f64)> =
-        matrix.members().iter().zip(recipe.blend.weights()).collect();
-    Ok(Pool::new(&weighted, recipe.blend.space(), bound.preparation()).whole(&judged.scope.rows))
+    let all: Vec<&blend_core::Predictions<Oof>> = matrix.members().iter().collect();
+    parts::blended(context, &recipe.blend, &all, &judged.scope.rows, bound.preparation())
 }
 
 fn report(

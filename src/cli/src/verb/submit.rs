@@ -4,13 +4,14 @@ use crate::{
     args::{Arguments, Submit},
     context::{Context, file_fingerprint},
     failure::{self, Failure},
-    labels, leaderboard, outputs,
+    labels, leaderboard, outputs, parts,
     report::{Screen, score, table::TextTable},
 };
 use blend_core::{
-    BlendName, Block, ModelId, OutputKind, PredictionMatrix, RowSet, Test, judge,
+    BlendName, Block, ModelId, OutputKind, PredictionMatrix, Predictions, RowSet, Test,
+    blend::Granularity,
+    judge,
     judge::Preparation,
-    pool::Pool,
     post::PostStep,
     truth::{Labels, angles},
 };
@@ -153,9 +154,12 @@ pub(crate) fn make(context: &Context, recipe: &Recipe, sample: &Sample) -> Resul
         }
     }
     let set = RowSet::all(sample.rows().len());
-    let weighted: Vec<_> = members.members().iter().zip(blend.weights()).collect();
-    let mut natural = Pool::new(&weighted, blend.space(), preparation(context)).whole(&set);
+    let all: Vec<&Predictions<Test>> = members.members().iter().collect();
+    let mut natural = parts::blended(context, blend, &all, &set, preparation(context))?;
     let mut data = BTreeMap::new();
+    if let Granularity::Rows(file) = blend.granularity() {
+        data.insert(file.file.clone(), file_fingerprint(&file.file)?);
+    }
     let steps = leaderboard::post_steps(context, blend.post(), sample.rows(), &mut natural, |file| {
         data.insert(file.to_owned(), file_fingerprint(file)?);
         Ok(())

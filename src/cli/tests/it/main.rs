@@ -16,4 +16,5 @@ mod report;
 mod steps;
 mod support;
 mod toy;
+mod weights;
 mod zoo;

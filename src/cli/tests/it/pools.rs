@@ -4,6 +4,7 @@
 mod binary;
 mod classes;
 mod directions;
+mod kinds;
 mod regression;
 
 use crate::support::{Output, Workspace, largest_difference, near, shared, table};

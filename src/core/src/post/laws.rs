@@ -1,7 +1,7 @@
 //! Every step of the catalogue obeys these.
 
-use super::{CATALOGUE, PostStep, Scale, apply};
-use crate::block::Block;
+use super::{CATALOGUE, Calibration, Link, PostStep, Scale, apply};
+use crate::{block::Block, num};
 use proptest::prelude::*;
 
 fn every_step(mut law: impl FnMut(&PostStep)) {
@@ -73,6 +73,24 @@ fn what_each_step_does() {
 }
 
 #[test]
+fn calibration_is_a_line_on_the_scale_of_its_link() {
+    let block = Block::from_columns(&[vec![0.0, 0.25, 1.0, 0.7], vec![1.0, 0.75, 0.0, 0.3]]);
+    let step = |link, slope, shift: &[f64]| {
+        let step = PostStep::Calibrate(Calibration { link, slope, shift: shift.to_vec() });
+        done(&step, &block, &[false; 4])
+    };
+    // sklearn.calibration's sigmoid of twice the log odds of 1/4 is 1/10.
+    let logit = step(Link::Logit, 2.0, &[0.0]);
+    assert!((logit.get(0, 1) - 0.1).abs() < 1e-15 && (logit.get(1, 1) - 0.9).abs() < 1e-15);
+    assert_eq!([logit.get(0, 0), logit.get(0, 2)], [0.0, 1.0]);
+    let softmax = step(Link::Softmax, 2.0, &[0.0]);
+    assert!((softmax.get(0, 1) - 0.1).abs() < 1e-15 && (softmax.get(0, 3) - 0.49 / 0.58).abs() < 1e-15);
+    let shifted = step(Link::Softmax, 1.0, &[0.0, num::ln(3.0)]);
+    assert!((shifted.get(0, 1) - 0.1).abs() < 1e-15);
+    assert_eq!(step(Link::Identity, 2.0, &[1.0, 0.0]).values()[..5], [1.0, 1.5, 3.0, 2.4, 2.0]);
+}
+
+#[test]
 fn impossible_steps_are_refused() {
     let clip = |low, high| PostStep::Clip { low, high };
     for step in [
@@ -85,6 +103,9 @@ fn impossible_steps_are_refused() {
         PostStep::Thresholds(vec![Scale::counting(vec![1.0, f64::NAN])]),
         PostStep::Thresholds(vec![Scale { cuts: vec![1.0], labels: vec![1.0] }]),
         PostStep::Thresholds(vec![Scale { cuts: vec![1.0], labels: vec![1.0, f64::INFINITY] }]),
+        PostStep::Calibrate(Calibration { link: Link::Logit, slope: 0.0, shift: vec![0.0] }),
+        PostStep::Calibrate(Calibration { link: Link::Logit, slope: 1.0, shift: vec![] }),
+        PostStep::Calibrate(Calibration { link: Link::Logit, slope: 1.0, shift: vec![f64::NAN] }),
     ] {
         let error = step.check().unwrap_err();
         assert_eq!(error.step, step.info().name);

@@ -4,6 +4,7 @@
 //! catalogue, the three matches). The laws in `laws.rs` then test it. Only portable arithmetic is allowed here (see
 //! [`crate::num`]), because a submission must regenerate byte for byte anywhere.
 
+pub mod calibrate;
 mod clip;
 mod min_max;
 mod round;
@@ -13,6 +14,7 @@ mod zero_rows;
 #[cfg(test)]
 mod laws;
 
+pub use calibrate::{Calibration, Link};
 pub use thresholds::Scale;
 
 use crate::block::Block;
@@ -42,6 +44,8 @@ pub enum PostStep {
     MinMax,
     /// Values become labels: one scale for all outputs, or one for each.
     Thresholds(Vec<Scale>),
+    /// Confidence is set right by a line on the scale of a link.
+    Calibrate(Calibration),
 }
 
 /// A step's entry in the catalogue.
@@ -62,7 +66,8 @@ pub struct Info {
 }
 
 /// All steps.
-pub const CATALOGUE: [&Info; 5] = [&zero_rows::INFO, &clip::INFO, &round::INFO, &min_max::INFO, &thresholds::INFO];
+pub const CATALOGUE: [&Info; 6] =
+    [&zero_rows::INFO, &clip::INFO, &round::INFO, &min_max::INFO, &thresholds::INFO, &calibrate::INFO];
 
 /// Why a step cannot be done.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -84,6 +89,7 @@ impl PostStep {
             Self::Round(_) => &round::INFO,
             Self::MinMax => &min_max::INFO,
             Self::Thresholds(_) => &thresholds::INFO,
+            Self::Calibrate(_) => &calibrate::INFO,
         }
     }
 
@@ -103,6 +109,7 @@ impl PostStep {
             Self::Clip { low, high } => clip::fault(*low, *high),
             Self::Round(decimals) => round::fault(*decimals),
             Self::Thresholds(scales) => thresholds::fault(scales),
+            Self::Calibrate(calibration) => calibrate::fault(calibration),
         };
         why.map_or(Ok(()), |why| Err(PostError { step: self.info().name, why }))
     }
@@ -124,5 +131,6 @@ pub fn apply(step: &PostStep, values: &mut Block, marked: Option<&[bool]>) {
         PostStep::Round(decimals) => round::apply(*decimals, values),
         PostStep::MinMax => min_max::apply(values),
         PostStep::Thresholds(scales) => thresholds::apply(scales, values),
+        PostStep::Calibrate(calibration) => calibrate::apply(calibration, values),
     }
 }

@@ -32,8 +32,9 @@ fn power_of_ten(decimals: u32) -> f64 {
 }
 
 fn round(x: f64, scale: f64) -> f64 {
-    /// From here on a double has no fraction: `x` has fewer decimals than asked for, or is not finite.
-    const WHOLE: f64 = 4_503_599_627_370_496.0;
+    /// 2^53: from here on neighbors of `x` lie farther apart than decimals do, and `x` is the nearest to its own. Below
+    /// it, from 2^52 on, the product was itself rounded to the whole number wanted.
+    const WHOLE: f64 = 9_007_199_254_740_992.0;
     let scaled = x * scale;
     if scaled.abs() >= WHOLE || scaled.is_nan() {
         return x;
@@ -86,6 +87,8 @@ mod tests {
         assert_eq!(power_of_ten(MOST_DECIMALS), 1e22);
         assert_eq!(round(2.5, 1.0), 2.0);
         assert_eq!(round(1.115, 100.0), 1.11, "the product 111.5 only looks like a half");
+        let close = f64::from_bits(4_677_610_126_035_372_196);
+        assert_eq!(round(close, 1e11), by_text(close, 11), "its product has no fraction, itself has more decimals");
         assert!(round(-0.2, 1.0).is_sign_positive());
         assert_eq!(round(f64::MAX, 1e22), f64::MAX);
     }

@@ -9,7 +9,7 @@ use crate::{
 };
 use blend_core::{
     manifest::ColumnFile,
-    post::{PostStep, Scale},
+    post::{Calibration, PostStep, Scale, calibrate::LINKS},
     space::{self, SpaceName},
 };
 use serde::{
@@ -178,12 +178,30 @@ pub(crate) enum PostRaw {
     Round(u32),
     MinMax,
     Thresholds(Scales),
+    Calibrate(CalibrateRaw),
+}
+
+/// `{link: logit, slope: 1.08, shift: -0.02}`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CalibrateRaw {
+    link: String,
+    slope: Finite,
+    shift: OneOrMore,
+}
+
+/// A number or a list of numbers.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMore {
+    One(Finite),
+    More(Vec<Finite>),
 }
 
 /// The accepted form of `post`.
 pub(crate) const POST_FORM: &str = "as a list of steps: `- {zero_rows: {file: F, column: C, equals: V}}`, \
     `- {clip: [0.0, 1.0]}`, `- {round: 4}`, `- min_max`, `- {thresholds: [0.5, 1.5]}`, \
-    `- {thresholds: {cuts: [0.5, 1.5], labels: [1, 2, 3]}}`";
+    `- {thresholds: {cuts: [0.5, 1.5], labels: [1, 2, 3]}}`, `- {calibrate: {link: logit, slope: 1.1, shift: 0.0}}`";
 
 impl Doc<'_> {
     pub(crate) fn space(&self, text: &At<String>) -> Result<SpaceName, DocumentError> {
@@ -254,6 +272,20 @@ impl Doc<'_> {
                 }
                 step
             }
+            PostRaw::Calibrate(CalibrateRaw { link, slope, shift }) => {
+                let Some((_, link)) = LINKS.iter().find(|(name, _)| name == link) else {
+                    return fault(format!("`{link}` is no link: identity, logit or softmax"));
+                };
+                let shift = match shift {
+                    OneOrMore::One(shift) => vec![shift.0],
+                    OneOrMore::More(shifts) => shifts.iter().map(|shift| shift.0).collect(),
+                };
+                let step = PostStep::Calibrate(Calibration { link: *link, slope: slope.0, shift });
+                match step.check() {
+                    Ok(()) => step,
+                    Err(error) => return fault(format!("`calibrate` with {}", error.why)),
+                }
+            }
         })
     }
 }
@@ -280,6 +312,14 @@ pub(crate) fn write_step(workspace: &Workspace, folder: &Path, step: &PostStep) 
         PostStep::Round(decimals) => ("round", decimals.to_string()),
         PostStep::MinMax => return "min_max".into(),
         PostStep::Thresholds(scales) => ("thresholds", write_scales(scales)),
+        PostStep::Calibrate(Calibration { link, slope, shift }) => {
+            let link = LINKS.iter().find(|(_, known)| known == link).map(|(name, _)| (*name).to_owned());
+            let shift = match shift[..] {
+                [shift] => write::number(shift),
+                ref shifts => write::list(shifts.iter().map(|shift| write::number(*shift))),
+            };
+            ("calibrate", write::map([("link", link), ("slope", Some(write::number(*slope))), ("shift", Some(shift))]))
+        }
     };
     write::map([(name, Some(value))])
 }

@@ -1,5 +1,11 @@
 use super::*;
-use blend_core::{Blend, Domain, Member, post::PostStep, space::SpaceName};
+use blend_core::{
+    Blend, Domain, Member,
+    blend::{Granularity, PartWeights},
+    manifest::ColumnFile,
+    post::{Calibration, Link, PostStep},
+    space::SpaceName,
+};
 use blend_record::{
     Recipe, SearchBlock,
     recipe::{PredictedPublic, SingleBest},
@@ -194,14 +200,32 @@ proptest! {
             })
             .collect();
         let single_best = SingleBest { model: members[0].model.clone(), score: finite(bits[0]) };
-        let blend = Blend::new(blend("best_cv"), moa(), SpaceName::Log, Domain::Free, members, vec![]).unwrap();
+        let shift = vec![finite(bits[1]); if seed % 3 == 0 { 1 } else { 3 }];
+        let post = vec![PostStep::Calibrate(Calibration { link: Link::Softmax, slope: 1.5, shift })];
+        let n = members.len();
+        let blend = Blend::new(blend("best_cv"), moa(), SpaceName::Log, Domain::Free, members, post).unwrap();
         let [target, stop] = words;
+        let part = |part: &str, bits: u64| PartWeights { part: part.to_owned(), weights: vec![finite(bits); n] };
+        let file = workspace.competition_folder(&moa()).join("data/length.csv");
+        let granularity = match seed % 4 {
+            0 => Granularity::PerTarget,
+            1 => Granularity::Targets(vec![("g h".into(), vec![target.clone() + "t", "u".into()])]),
+            2 => Granularity::Rows(ColumnFile { file, column: "a b".into() }),
+            _ => Granularity::Global,
+        };
+        let blend = if granularity == Granularity::Global {
+            blend.with_intercept(finite(bits[2])).unwrap()
+        } else {
+            blend.with_parts(granularity, vec![part("1", bits[3]), part(&(stop.clone() + "!"), bits[4])]).unwrap()
+        };
         let search = SearchBlock {
             target,
             stop: stop.clone(),
             solver: "s".into(),
             seed,
             granularity: Some(stop.clone()),
+            lambda: Some(finite(bits[0])),
+            options: Some(stop.clone()),
             metric: Some(stop.clone()),
             scope: Some(stop.clone()),
             rows: Some(seed),

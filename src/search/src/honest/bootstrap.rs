@@ -136,7 +136,7 @@ fn gain(direction: Direction, a: f64, b: f64) -> f64 {
 }
 
 /// Linear interpolation between order statistics (numpy's default).
-fn percentile(sorted: &[f64], p: f64) -> f64 {
+pub(crate) fn percentile(sorted: &[f64], p: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
     let at = p * last as f64;
     let below = at as usize;

@@ -5,4 +5,9 @@ pub mod bootstrap;
 mod laws;
 mod lockstep;
 pub mod nested;
+pub(crate) mod refit;
 pub(crate) mod row_scores;
+pub mod spread;
+pub mod without;
+#[cfg(test)]
+mod worth;

@@ -83,16 +83,16 @@ const TOLERANCE: f64 = 1e-8;
 const WARM_TOLERANCE: f64 = 1e-10;
 
 /// The rows that one label holds out, and the others.
-struct Outer {
-    label: i64,
+pub(crate) struct Outer {
+    pub(crate) label: i64,
     /// Held-out rows, in the numbering of the scope's rows.
-    inside: Vec<usize>,
-    held_out: RowSet,
+    pub(crate) inside: Vec<usize>,
+    pub(crate) held_out: RowSet,
 }
 
 impl Outer {
     /// The row sets of every label.
-    fn all(problem: &Problem<'_>, labels: &[i64]) -> Result<Vec<Self>, SearchError> {
+    pub(crate) fn all(problem: &Problem<'_>, labels: &[i64]) -> Result<Vec<Self>, SearchError> {
         let positions: Vec<usize> = problem.scope.rows.iter().collect();
         let mut distinct = labels.to_vec();
         distinct.sort_unstable();
@@ -123,7 +123,7 @@ impl Outer {
     }
 
     /// The rows of the scope outside the part.
-    fn train(&self, problem: &Problem<'_>) -> Result<RowSet, SearchError> {
+    pub(crate) fn train(&self, problem: &Problem<'_>) -> Result<RowSet, SearchError> {
         let held_out = self.held_out.mask();
         rows(problem, problem.scope.rows.iter().filter(|&row| !held_out[row]))
     }

@@ -6,7 +6,6 @@
 //! best where `w` is proportional to `Sigma^-1 Delta` (Su and Liu, JASA 1993).
 
 use crate::{
-    constraints::Constraints,
     drive::Stop,
     objective::{Effort, Objective, Quadratic},
     solver::{Found, SolverName, Task, solve},
@@ -77,7 +76,7 @@ impl Binormal {
         let m = able.len();
         let at = |i: usize, j: usize| self.sigma[able[i] * n + able[j]] / (self.delta[able[i]] * self.delta[able[j]]);
         let form = Form { gram: (0..m * m).map(|cell| at(cell / m, cell % m)).collect(), n: m };
-        let constraints = Constraints { n: m, ..task.constraints.clone() };
+        let constraints = task.constraints.select(&able);
         let found =
             solve(SolverName::Quadratic, &Task { objective: &form, constraints: &constraints, start: None, ..*task });
         let mut weights = vec![0.0; n];
@@ -150,6 +149,7 @@ fn phi_inverse(p: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::constraints::Constraints;
     use crate::{
         random::Random,
         testing::{normal, watch},

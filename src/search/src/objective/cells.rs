@@ -271,7 +271,7 @@ impl<'a> CellObjective<'a> {
 
     /// The stand-in, taken when it is first asked for.
     fn rare(&self) -> Option<&Rare> {
-        self.rare.get_or_init(|| Rare::new(self)).as_ref()
+        self.rare.get_or_init(|| Rare::preview(self)).as_ref()
     }
 
     fn mixture(&self, weights: &[f64]) -> Mixture {
@@ -316,6 +316,10 @@ impl Objective for CellObjective<'_> {
 
     fn preview(&self) -> Option<&dyn Objective> {
         self.rare().map(|rare| rare as &dyn Objective)
+    }
+
+    fn sketch(&self) -> Option<Box<dyn Objective + '_>> {
+        Rare::sketch(self).map(|rare| Box::new(rare) as Box<dyn Objective>)
     }
 
     fn toward(&self, weights: &[f64], step: f64) -> Vec<f64> {

@@ -8,8 +8,10 @@ mod feed;
 mod kernels;
 pub(crate) mod leaderboard;
 mod mean;
+pub(crate) mod part;
 pub(crate) mod pooled;
 mod rows;
+pub(crate) mod slopes;
 mod squares;
 mod true_class;
 mod whole;
@@ -74,6 +76,10 @@ pub trait Objective: Send + Sync {
     /// A loss so close that its optimum is a start a step or two away from this one's, and whose values cost next to
     /// nothing.
     fn preview(&self) -> Option<&dyn Objective> {
+        None
+    }
+    /// A cruder one of those, of a loss of any size: good enough to choose between searches by.
+    fn sketch(&self) -> Option<Box<dyn Objective + '_>> {
         None
     }
     /// Whether second derivatives cost hardly more than the slope alone.
@@ -158,6 +164,23 @@ impl Curve {
             }
         }
         (self.value, self.gradient) = (slope.value, slope.gradient);
+    }
+
+    /// The quadratic model's gradient at `to`, the model being that of `from`.
+    #[must_use]
+    pub fn slope_at(&self, from: &[f64], to: &[f64]) -> Vec<f64> {
+        let n = from.len();
+        let moved: Vec<(usize, f64)> = (0..n).map(|j| (j, to[j] - from[j])).filter(|(_, d)| *d != 0.0).collect();
+        let bend = |i: usize| moved.iter().map(|(j, d)| self.hessian[i * n + j] * d).sum::<f64>();
+        (0..n).map(|i| self.gradient[i] + bend(i)).collect()
+    }
+
+    /// By how much the quadratic model of `from` rises to `to`.
+    #[must_use]
+    pub fn rise(&self, from: &[f64], to: &[f64]) -> f64 {
+        let end = self.slope_at(from, to);
+        let slopes = self.gradient.iter().zip(&end).map(|(a, b)| 0.5 * (a + b));
+        slopes.zip(from.iter().zip(to)).map(|(slope, (from, to))| slope * (to - from)).sum()
     }
 }
 

@@ -20,6 +20,10 @@ impl Strategy for GreedyStrategy {
         }
     }
 
+    fn fits(&self, task: &Task<'_>) -> Result<(), &'static str> {
+        if task.constraints.is_plain() { Ok(()) } else { Err("its picks know no bounds (try `newton` or `local`)") }
+    }
+
     fn run(&self, task: &Task<'_>) -> Found {
         let solver = Greedy {
             constraints: task.constraints.clone(),

@@ -1,5 +1,7 @@
 //! Laws of every solver, on made-up problems over metrics, spaces and domains.
 
+mod bounded;
+
 use super::{CATALOGUE, SolverName, alone, lowest, solve};
 use crate::{
     constraints::Constraints,

@@ -96,8 +96,8 @@ fn allowed(
     to: Option<usize>,
     amount: f64,
 ) -> Option<Move> {
-    let down = from.map_or(f64::INFINITY, |i| weights[i] - constraints.low);
-    let up = to.map_or(f64::INFINITY, |i| constraints.high - weights[i]);
+    let down = from.map_or(f64::INFINITY, |i| weights[i] - constraints.low[i]);
+    let up = to.map_or(f64::INFINITY, |i| constraints.high[i] - weights[i]);
     let amount = amount.min(down).min(up);
     (amount > 0.0 && from != to).then_some(Move { from, to, amount })
 }

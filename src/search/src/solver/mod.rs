@@ -173,8 +173,9 @@ pub fn solve(name: SolverName, task: &Task<'_>) -> Found {
         let losses = alone(task.objective);
         let single = lowest(&losses);
         let equal = task.constraints.equal();
-        let candidates =
-            [(equal.clone(), task.objective.value(&equal)), (task.constraints.corner(single), losses[single])];
+        let corner = task.constraints.corner(single);
+        let at_corner = if task.constraints.is_plain() { losses[single] } else { task.objective.value(&corner) };
+        let candidates = [(equal.clone(), task.objective.value(&equal)), (corner, at_corner)];
         for (weights, loss) in candidates {
             if loss < best.loss {
                 best = Found { weights, loss, stop: fallen_back(best.stop), gap: None };
@@ -195,6 +196,7 @@ pub(crate) struct GreedyStart;
 impl GreedyStart {
     /// Weights after at most `picks` picks.
     pub(crate) fn weights(task: &Task<'_>, picks: usize) -> Vec<f64> {
-        greedy::GreedyStrategy.run(&Task { max_picks: picks, ..*task }).weights
+        let picked = greedy::GreedyStrategy.run(&Task { max_picks: picks, ..*task }).weights;
+        if task.constraints.is_plain() { picked } else { task.constraints.mend(&picked) }
     }
 }

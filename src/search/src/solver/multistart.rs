@@ -35,7 +35,8 @@ impl Strategy for Multistart {
                 // Exponential draws, scaled to sum to one, are uniform on the simplex.
                 let draws: Vec<f64> = (0..n).map(|_| -blend_core::num::ln(random.unit())).collect();
                 let sum: f64 = draws.iter().sum();
-                starts.push(draws.iter().map(|x| x / sum).collect());
+                let weights: Vec<f64> = draws.iter().map(|x| x / sum).collect();
+                starts.push(if task.constraints.is_plain() { weights } else { task.constraints.mend(&weights) });
             }
         }
         let mut best: Option<Found> = None;
@@ -52,11 +53,9 @@ impl Strategy for Multistart {
                 break;
             }
         }
-        best.unwrap_or_else(|| Found {
-            weights: task.constraints.corner(lowest(&losses)),
-            loss: losses[lowest(&losses)],
-            stop: Stop::Stalled,
-            gap: None,
+        best.unwrap_or_else(|| {
+            let weights = task.constraints.corner(lowest(&losses));
+            Found { loss: task.objective.value(&weights), weights, stop: Stop::Stalled, gap: None }
         })
     }
 }

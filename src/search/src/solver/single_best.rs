@@ -18,6 +18,8 @@ impl Strategy for SingleBest {
     fn run(&self, task: &Task<'_>) -> Found {
         let losses = alone(task.objective);
         let best = lowest(&losses);
-        Found { weights: task.constraints.corner(best), loss: losses[best], stop: Stop::Converged, gap: None }
+        let weights = task.constraints.corner(best);
+        let loss = if task.constraints.is_plain() { losses[best] } else { task.objective.value(&weights) };
+        Found { weights, loss, stop: Stop::Converged, gap: None }
     }
 }

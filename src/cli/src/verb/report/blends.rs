@@ -4,7 +4,7 @@ use crate::{
     audit,
     context::{Context, Judged},
     failure::Failure,
-    outputs,
+    outputs, parts,
     report::{
         html::facts::{Blend, Weight},
         small,
@@ -14,7 +14,6 @@ use blend_core::{
     BlendName, Fingerprint, ModelId, Oof, PredictionMatrix, Predictions,
     calibration::{self, Calibration},
     output::Encoding,
-    pool::Pool,
     source::OwnedBlocks,
     survey,
 };
@@ -144,8 +143,8 @@ fn predictions(
     recipe: &Recipe,
     members: &Members,
 ) -> Result<Predictions<Oof>, String> {
-    let mut weighted = Vec::new();
-    for member in recipe.blend.members().iter().filter(|member| member.weight != 0.0) {
+    let mut all = Vec::new();
+    for member in recipe.blend.members() {
         let predictions = members.get(&member.model)?;
         let space = recipe.blend.space().get().info();
         if !space.accepts.contains(&predictions.encoding().kind) {
@@ -156,12 +155,13 @@ fn predictions(
                 member.model
             ));
         }
-        weighted.push((predictions, member.weight));
+        all.push(predictions);
     }
-    let Some((first, _)) = weighted.first() else { return Err("it has no member with a weight".to_owned()) };
+    let Some(first) = all.first() else { return Err("it has no member".to_owned()) };
     let bound = context.metric.bind(judged.truth.on(&judged.scope.rows)).map_err(|error| error.to_string())?;
     let set = &judged.scope.rows;
-    let natural = Pool::new(&weighted, recipe.blend.space(), bound.preparation()).whole(set);
+    let natural =
+        parts::blended(context, &recipe.blend, &all, set, bound.preparation()).map_err(|failure| failure.message)?;
     let columns: Vec<Vec<f64>> = (0..natural.n_outputs())
         .into_par_iter()
         .map(|output| {

@@ -15,8 +15,8 @@ const FROM_VALUES: usize = 4_000_000;
 /// The share of positive cells up to which they are called rare.
 const RARE: f64 = 0.05;
 
-/// One row of this many tells of the negatives.
-const ONE_IN: u64 = 64;
+/// One row of this many tells of the negatives: in a preview, and in a sketch.
+const ONE_IN: [u64; 2] = [64, 16];
 
 /// The stand-ins of the parts of the rows.
 pub(super) struct Rare {
@@ -45,13 +45,20 @@ struct Picked {
 }
 
 impl Rare {
+    /// The stand-in of a large loss.
+    pub(super) fn preview(objective: &CellObjective<'_>) -> Option<Self> {
+        if objective.feed.n_cells() < FROM_VALUES { None } else { Self::new(objective, ONE_IN[0]) }
+    }
+
+    /// The stand-in of a loss of any size: its optimum is close as far as choices go.
+    pub(super) fn sketch(objective: &CellObjective<'_>) -> Option<Self> {
+        Self::new(objective, ONE_IN[1])
+    }
+
     /// The stand-in of a loss whose cells have labels of 0 and 1 of which few are 1; `None` of any other.
-    pub(super) fn new(objective: &CellObjective<'_>) -> Option<Self> {
+    fn new(objective: &CellObjective<'_>, one_in: u64) -> Option<Self> {
         let (feed, cells) = (&objective.feed, &*objective.cells);
         let (k, clip) = (feed.n_members(), cells.member_range()?.0);
-        if feed.n_cells() < FROM_VALUES {
-            return None;
-        }
         let labels = (0..feed.n_outputs()).map(|output| cells.hard_labels(output)).collect::<Option<Vec<_>>>()?;
         let n_positive: usize = labels.iter().map(|labels| labels.iter().filter(|y| **y != 0).count()).sum();
         if n_positive as f64 > RARE * (feed.n_outputs() * feed.n_rows()) as f64 {
@@ -59,7 +66,7 @@ impl Rare {
         }
         // No label has a say in which rows are taken.
         let taken: Vec<bool> =
-            (0..feed.n_rows()).map(|row| Random::new(row as u64).bits().is_multiple_of(ONE_IN)).collect();
+            (0..feed.n_rows()).map(|row| Random::new(row as u64).bits().is_multiple_of(one_in)).collect();
         objective.meter.pass(0);
         let nothing = Picked { linear: vec![0.0; k], positives: Vec::new(), rest: Vec::new(), n_cells: 0 };
         let n_parts = objective.runs.n_parts();
