@@ -3,9 +3,12 @@
 //! minimise `gradient . d + d' H d / 2` over allowed `x + d`, by a primal active-set method (Nocedal and Wright,
 //! Numerical Optimization, algorithm 16.3): exact for the K x K problems of blending, and deterministic.
 
-use crate::constraints::Constraints;
+mod factor;
 
-/// Weights off their bounds from which on a program starts from a corner.
+use crate::constraints::Constraints;
+use factor::Factor;
+
+/// Weights from which on a program that begins with all of them off their bounds starts from a corner.
 const MANY: usize = 48;
 
 /// Solves for the best allowed point of the model around `x`, which is allowed. `hessian` is `n x n`, row by row,
@@ -17,13 +20,14 @@ pub fn solve(x: &[f64], gradient: &[f64], hessian: &[f64], constraints: &Constra
     let ridge = ridge(hessian, n);
     let at = |i: usize, j: usize| hessian[i * n + j] + if i == j { ridge } else { 0.0 };
     let (mut point, mut slope) = (x.to_vec(), gradient.to_vec());
-    let inside = (0..n).filter(|&i| x[i] > constraints.low[i] && x[i] < constraints.high[i]).count();
-    if inside > MANY && constraints.sums_to_one && constraints.is_compact() {
-        // From a corner weights enter one by one; from amid many they would leave one by one, each at a great price.
+    let inside = |i: usize| x[i] > constraints.low[i] && x[i] < constraints.high[i];
+    if n > MANY && (0..n).all(inside) && constraints.sums_to_one && constraints.is_compact() {
+        // From a corner weights enter one by one; from amid all of them most would leave one by one.
         let lowest = (0..n).fold(0, |best, i| if gradient[i] < gradient[best] { i } else { best });
         point = constraints.corner(lowest);
         for (row, slope) in slope.iter_mut().enumerate() {
-            *slope += (0..n).map(|i| at(row, i) * (point[i] - x[i])).sum::<f64>();
+            let moved = point.iter().zip(x).map(|(to, from)| to - from);
+            *slope += moved.enumerate().map(|(i, d)| at(row, i) * d).sum::<f64>();
         }
     }
     // -1 at the lower bound, 1 at the upper, 0 free.
@@ -32,12 +36,15 @@ pub fn solve(x: &[f64], gradient: &[f64], hessian: &[f64], constraints: &Constra
         .zip(constraints.low.iter().zip(&constraints.high))
         .map(|(w, (low, high))| i8::from(w >= high) - i8::from(w <= low && w < high))
         .collect();
+    // Steps keep the sum, so what is common to all cells changes none of them; but a form that is flat along the weights
+    // themselves (the root of a mean square) is not singular with it.
+    let common = if constraints.sums_to_one { trace(hessian, n) / n as f64 } else { 0.0 };
+    let mut factor = Factor::new(hessian, n, (ridge, common), (0..n).filter(|&i| side[i] == 0).collect());
     // After a whole step the point is the best of its face as far as rounding lets it be: stepping again would only
     // chase the noise of a singular matrix.
     let mut settled = false;
     for _ in 0..20 * n + 50 {
-        let free: Vec<usize> = (0..n).filter(|&i| side[i] == 0).collect();
-        let (step, multiplier) = newton_step(&free, &slope, at, constraints.sums_to_one);
+        let (step, multiplier) = newton_step(&factor, &slope, constraints.sums_to_one);
         let largest = step.iter().fold(0.0_f64, |largest, d| largest.max(d.abs()));
         let scale = point.iter().fold(1.0_f64, |scale, w| scale.max(w.abs()));
         if settled || largest <= 1e-15 * scale {
@@ -50,27 +57,29 @@ pub fn solve(x: &[f64], gradient: &[f64], hessian: &[f64], constraints: &Constra
                 break;
             }
             side[release] = 0;
+            factor.join(release);
             settled = false;
             continue;
         }
         let (mut length, mut blocker) = (1.0, None);
-        for (&i, &d) in free.iter().zip(&step) {
+        for (&i, &d) in factor.members().iter().zip(&step) {
             let room = if d < 0.0 { (constraints.low[i] - point[i]) / d } else { (constraints.high[i] - point[i]) / d };
             if d != 0.0 && room < length {
                 (length, blocker) = (room.max(0.0), Some(i));
             }
         }
-        for (&i, &d) in free.iter().zip(&step) {
+        for (&i, &d) in factor.members().iter().zip(&step) {
             point[i] += length * d;
-            for (row, slope) in slope.iter_mut().enumerate() {
-                *slope += length * d * at(row, i);
-            }
+            let column = &hessian[i * n..(i + 1) * n];
+            slope.iter_mut().zip(column).for_each(|(slope, cell)| *slope += length * d * cell);
+            slope[i] += length * d * ridge;
         }
         settled = blocker.is_none();
         if let Some(i) = blocker {
             let low = (point[i] - constraints.low[i]).abs() <= (constraints.high[i] - point[i]).abs();
             point[i] = if low { constraints.low[i] } else { constraints.high[i] };
             side[i] = if low { -1 } else { 1 };
+            factor.leave(i);
         }
     }
     if constraints.sums_to_one {
@@ -85,66 +94,34 @@ pub fn solve(x: &[f64], gradient: &[f64], hessian: &[f64], constraints: &Constra
 
 /// A diagonal that is below rounding for a well-conditioned matrix and enough for a singular one.
 fn ridge(hessian: &[f64], n: usize) -> f64 {
-    let trace: f64 = (0..n).map(|i| hessian[i * n + i]).sum();
-    (trace / n as f64).max(f64::MIN_POSITIVE) * 1e-12
+    (trace(hessian, n) / n as f64).max(f64::MIN_POSITIVE) * 1e-12
 }
 
-/// The unconstrained step on the free weights (their sum kept where asked), and the multiplier of the sum.
-fn newton_step(free: &[usize], slope: &[f64], at: impl Fn(usize, usize) -> f64, keep_sum: bool) -> (Vec<f64>, f64) {
-    let m = free.len();
-    if m == 0 {
+fn trace(hessian: &[f64], n: usize) -> f64 {
+    (0..n).map(|i| hessian[i * n + i]).sum()
+}
+
+/// The unconstrained step on the free weights (their sum kept where asked), in the factor's order, and the multiplier of
+/// the sum.
+fn newton_step(factor: &Factor<'_>, slope: &[f64], keep_sum: bool) -> (Vec<f64>, f64) {
+    let free = factor.members();
+    if free.is_empty() {
         // No free weight fixes the multiplier: the least slope can serve as well as any, and releases only a pair.
         return (Vec::new(), 0.0);
     }
-    let mut factor: Vec<f64> =
-        free.iter().flat_map(|&i| free.iter().map(move |&j| (i, j))).map(|(i, j)| at(i, j)).collect();
-    if keep_sum {
-        // Steps keep the sum, so this changes none of them; but a form that is flat along the weights themselves (the
-        // root of a mean square) is not singular with it.
-        let trace: f64 = (0..m).map(|i| factor[i * m + i]).sum();
-        factor.iter_mut().for_each(|cell| *cell += trace / m as f64);
-    }
-    cholesky(&mut factor, m);
     let mut against: Vec<f64> = free.iter().map(|&i| -slope[i]).collect();
-    substitute(&factor, m, &mut against);
+    factor.solve(&mut against);
     if !keep_sum {
         return (against, 0.0);
     }
-    let mut ones = vec![1.0; m];
-    substitute(&factor, m, &mut ones);
+    let mut ones = vec![1.0; free.len()];
+    factor.solve(&mut ones);
     let multiplier = against.iter().sum::<f64>() / ones.iter().sum::<f64>();
     against.iter_mut().zip(&ones).for_each(|(d, one)| *d -= multiplier * one);
     // Rounding must not let the sum drift.
-    let drift = against.iter().sum::<f64>() / m as f64;
+    let drift = against.iter().sum::<f64>() / free.len() as f64;
     against.iter_mut().for_each(|d| *d -= drift);
     (against, multiplier)
-}
-
-/// Lower Cholesky factor in place; a pivot lost to rounding becomes a huge one, which holds that weight where it is.
-pub(crate) fn cholesky(a: &mut [f64], n: usize) {
-    for j in 0..n {
-        let before: f64 = a[j * n..j * n + j].iter().map(|x| x * x).sum();
-        let pivot = a[j * n + j] - before;
-        let pivot = if pivot > a[j * n + j].abs() * 1e-15 { pivot.sqrt() } else { 1e150 };
-        a[j * n + j] = pivot;
-        for i in j + 1..n {
-            let (upper, lower) = a.split_at(i * n);
-            let product: f64 = upper[j * n..j * n + j].iter().zip(&lower[..j]).map(|(x, y)| x * y).sum();
-            a[i * n + j] = (a[i * n + j] - product) / pivot;
-        }
-    }
-}
-
-/// Solves `L L' x = b` in place.
-pub(crate) fn substitute(factor: &[f64], n: usize, b: &mut [f64]) {
-    for i in 0..n {
-        let product: f64 = factor[i * n..i * n + i].iter().zip(&b[..i]).map(|(l, x)| l * x).sum();
-        b[i] = (b[i] - product) / factor[i * n + i];
-    }
-    for i in (0..n).rev() {
-        let product: f64 = (i + 1..n).map(|j| factor[j * n + i] * b[j]).sum();
-        b[i] = (b[i] - product) / factor[i * n + i];
-    }
 }
 
 /// An upper bound on how much better any allowed point of a convex quadratic loss is than `x`, from duality, whether
@@ -167,12 +144,9 @@ pub fn dual_gap(x: &[f64], gradient: &[f64], hessian: &[f64], constraints: &Cons
             residual[i] = 0.0; // wholly the multiplier's, and the bound is touched exactly
         }
     }
-    let mut factor = hessian.to_vec();
-    let ridge = ridge(hessian, n);
-    (0..n).for_each(|i| factor[i * n + i] += ridge);
-    cholesky(&mut factor, n);
+    let factor = Factor::new(hessian, n, (ridge(hessian, n), 0.0), (0..n).collect());
     let mut solved = residual.clone();
-    substitute(&factor, n, &mut solved);
+    factor.solve(&mut solved);
     0.5 * residual.iter().zip(&solved).map(|(r, s)| r * s).sum::<f64>()
 }
 

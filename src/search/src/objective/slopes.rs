@@ -2,7 +2,7 @@
 
 use blend_core::{
     Block, Oof, Predictions, RowSet,
-    judge::{Bound, Combine, Judge, Smooth},
+    judge::{Bound, Cells, Combine, Judge, Smooth},
     num, pool,
     space::SpaceName,
 };
@@ -18,7 +18,10 @@ pub(crate) struct UnitSlopes {
 }
 
 /// Bytes that derivatives of a span of rows may take.
-const SPAN_BYTES: usize = 8 << 20;
+const SPAN_BYTES: usize = 4 << 20;
+
+/// Bytes that partial sums may take.
+const PARTIAL_BYTES: usize = 4 << 20;
 
 /// The contributions of units at `weights`; `unit` has the unit of each row of `set`. `None` where the loss has no
 /// derivatives in `space`.
@@ -37,6 +40,24 @@ pub(crate) fn unit_slopes(
     }
     let reader = Reader { members, set, space, bound, whole: whole(members, set, space, bound) };
     let n_outputs = members[0].columns().len();
+    let row_weights = match bound.judge() {
+        Judge::Additive(additive) => additive.row_weights(),
+        Judge::Whole(_) => None,
+    };
+    let weight = |row: usize| row_weights.map_or(1.0, |weights| weights[row]);
+    let total_weight: f64 = (0..set.len()).map(weight).sum();
+    let total_mass = match &smooth {
+        Smooth::Cells(cells) => cells.mass(),
+        Smooth::Rows(loss) => loss.mass(),
+        Smooth::TrueClass(_) | Smooth::Squares(_) | Smooth::Absolute(_) => total_weight,
+    };
+    let mut mass = vec![0.0; n_units];
+    (0..set.len()).for_each(|row| mass[unit[row] as usize] += weight(row) * (total_mass / total_weight));
+    if let Smooth::Cells(cells) = &smooth
+        && members.iter().all(|member| pool::is_cell_local(space, member.encoding(), bound.preparation()))
+    {
+        return Some(UnitSlopes { gradient: reader.cell_slopes(&**cells, weights, unit, n_units), mass });
+    }
     let per_span = (SPAN_BYTES / (8 * n_outputs * blend_core::BLOCK_ROWS)).clamp(1, 256);
     let spans: Vec<Range<usize>> =
         (0..set.n_blocks()).step_by(per_span).map(|from| from..(from + per_span).min(set.n_blocks())).collect();
@@ -49,7 +70,7 @@ pub(crate) fn unit_slopes(
             .map(|block| {
                 let mut u = Block::default();
                 reader.mix(weights, block, &mut u);
-                derivative(&smooth, set.offset(block), &u, &columns)
+                derivative(&smooth, set.offset(block), u, &columns)
             })
             .collect();
         // Members side by side: each adds up its own rows in their order.
@@ -71,19 +92,6 @@ pub(crate) fn unit_slopes(
             }
         });
     }
-    let row_weights = match bound.judge() {
-        Judge::Additive(additive) => additive.row_weights(),
-        Judge::Whole(_) => None,
-    };
-    let weight = |row: usize| row_weights.map_or(1.0, |weights| weights[row]);
-    let total_weight: f64 = (0..set.len()).map(weight).sum();
-    let total_mass = match &smooth {
-        Smooth::Cells(cells) => cells.mass(),
-        Smooth::Rows(loss) => loss.mass(),
-        Smooth::TrueClass(_) | Smooth::Squares(_) | Smooth::Absolute(_) => total_weight,
-    };
-    let mut mass = vec![0.0; n_units];
-    (0..set.len()).for_each(|row| mass[unit[row] as usize] += weight(row) * (total_mass / total_weight));
     let mut gradient: Vec<f64> =
         (0..n_units).flat_map(|unit| by_member.iter().map(move |sums| sums.units[unit])).collect();
     // Where a column's mean error enters the loss by a bent function, that function's slope moves with the errors drawn.
@@ -141,6 +149,53 @@ impl Reader<'_> {
         self.space.get().enter(self.members[member].encoding(), self.bound.preparation(), out);
     }
 
+    /// The contributions to a loss of single cells, shape `(n_units, n_members)`: every value is read once, and what is
+    /// read stays in the nearest caches.
+    fn cell_slopes(&self, cells: &dyn Cells, weights: &[f64], unit: &[u32], n_units: usize) -> Vec<f64> {
+        let (k, n_outputs) = (self.members.len(), self.members[0].columns().len());
+        let range = cells.member_range().unwrap_or((f64::NEG_INFINITY, f64::INFINITY));
+        let n_parts = (PARTIAL_BYTES / (8 * k * n_units).max(1)).clamp(1, 16).min(n_outputs);
+        let part = |part: usize| {
+            let mut sums = vec![0.0; n_units * k];
+            let mut members = vec![Block::default(); k];
+            let (mut u, mut d) = (Vec::new(), Vec::new());
+            for block in 0..self.set.n_blocks() {
+                let (start, rows) = (self.set.offset(block), self.set.block(block));
+                for output in part * n_outputs / n_parts..(part + 1) * n_outputs / n_parts {
+                    u.clear();
+                    u.resize(rows.len(), 0.0);
+                    d.resize(rows.len(), 0.0);
+                    for ((x, member), weight) in members.iter_mut().zip(self.members).zip(weights) {
+                        x.reshape(1, rows.len());
+                        member.read_column(block, output, rows, x.column_mut(0));
+                        self.space.get().enter(member.encoding(), self.bound.preparation(), x);
+                        for (u, x) in u.iter_mut().zip(x.column_mut(0)) {
+                            *x = x.clamp(range.0, range.1);
+                            *u += weight * *x;
+                        }
+                    }
+                    u.iter_mut().for_each(|u| *u = u.clamp(range.0, range.1));
+                    cells.slope(output, start, &u, &mut d);
+                    let unit = &unit[start..start + rows.len()];
+                    for (member, x) in members.iter().enumerate() {
+                        for ((d, x), unit) in d.iter().zip(x.column(0)).zip(unit) {
+                            sums[*unit as usize * k + member] += d * x;
+                        }
+                    }
+                }
+            }
+            sums
+        };
+        let parts: Vec<Vec<f64>> = (0..n_parts).into_par_iter().map(part).collect();
+        parts
+            .into_iter()
+            .reduce(|mut total, part| {
+                total.iter_mut().zip(&part).for_each(|(a, b)| *a += b);
+                total
+            })
+            .unwrap_or_default()
+    }
+
     fn mix(&self, weights: &[f64], block: usize, out: &mut Block) {
         let mut x = Block::default();
         out.reshape(self.members[0].columns().len(), self.set.block(block).len());
@@ -196,16 +251,15 @@ fn column_terms(smooth: &Smooth<'_>, reader: &Reader<'_>, weights: &[f64]) -> Ve
 }
 
 /// Derivatives of the weighted losses by the blend, shape as `u`.
-fn derivative(smooth: &Smooth<'_>, start: usize, u: &Block, columns: &[ColumnTerm]) -> Block {
+fn derivative(smooth: &Smooth<'_>, start: usize, mut u: Block, columns: &[ColumnTerm]) -> Block {
     let mut d = Block::new(u.n_outputs(), u.n_rows());
     match smooth {
         Smooth::Cells(cells) => {
-            let mut inside = u.clone();
             if let Some((low, high)) = cells.member_range() {
-                inside.values_mut().iter_mut().for_each(|u| *u = u.clamp(low, high));
+                u.values_mut().iter_mut().for_each(|u| *u = u.clamp(low, high));
             }
             for output in 0..u.n_outputs() {
-                cells.slope(output, start, inside.column(output), d.column_mut(output));
+                cells.slope(output, start, u.column(output), d.column_mut(output));
             }
         }
         Smooth::TrueClass(loss) => {
@@ -216,7 +270,7 @@ fn derivative(smooth: &Smooth<'_>, start: usize, u: &Block, columns: &[ColumnTer
             }
         }
         Smooth::Rows(loss) => {
-            loss.slope(start, u, &mut d, None);
+            loss.slope(start, &u, &mut d, None);
         }
         Smooth::Squares(loss) => {
             for (output, term) in columns.iter().enumerate() {
