@@ -2,9 +2,9 @@
 BLEND := target/debug/blend
 CARGO := cargo
 PYTHON := python3
-NBCONVERT = notebooks/.venv/bin/jupyter nbconvert --to notebook --execute --ExecutePreprocessor.record_timing=False
+NOTEBOOK = notebooks/.venv/bin/python notebooks/run.py
 
-.PHONY: help build runtime tested-runtime demo test quick lint doc bench gpu-check notebooks explore zoo-test clean
+.PHONY: help build runtime tested-runtime demo test quick lint doc bench gpu-check notebooks retrain explore zoo-test clean
 
 help: ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -43,16 +43,18 @@ bench: build ## the winners' problem, ours and the peers side by side
 gpu-check: build ## parity and throughput of a GPU, where there is one (docs/gpu.md)
 	@sh scripts/gpu_check.sh $(BLEND) $(CARGO)
 
-notebooks: notebooks/.venv ## train and export the demo's models again (minutes; not part of demo or test), then explore
-	$(NBCONVERT) --inplace notebooks/digits.ipynb
-	$(NBCONVERT) --inplace notebooks/neutrino.ipynb
+notebooks: notebooks/.venv ## every notebook in its fast mode: an error in one is an error (minutes; not part of demo or test)
+	$(NOTEBOOK)
 	@$(MAKE) --no-print-directory explore
+
+retrain: notebooks/.venv ## train and export the demo's models again, in earnest
+	$(NOTEBOOK) --full digits
 
 # The notebook reads what predict, search and submit wrote; it is run from a copy, so that looking changes nothing.
 explore: runtime notebooks/.venv ## the demo's outputs, recipes and ledger in a notebook (seconds, once the packages are there)
 	@$(BLEND) -c digits predict || [ $$? -eq 4 ]
 	@$(BLEND) -c digits search && $(BLEND) -c digits submit
-	$(NBCONVERT) --output explored.ipynb notebooks/explore.ipynb
+	$(NOTEBOOK) explore --to explored.ipynb
 
 notebooks/.venv: notebooks/requirements.txt
 	$(PYTHON) -m venv notebooks/.venv

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,16 +32,18 @@ def graph_path(root: Path, model: str, seed: int, fold: int) -> Path:
 
 
 def train_one(
-    model: str, x: np.ndarray, y: np.ndarray, seed: int
+    model: str, x: np.ndarray, y: np.ndarray, seed: int, epochs: int | None = None
 ) -> tuple[onnx.ModelProto, Callable[[np.ndarray], np.ndarray]]:
-    """Fit one model; return its graph and what the framework itself predicts."""
+    """Fit one model; return its graph and what the framework itself predicts. `epochs`: of a network, in the place of
+    its recipe's."""
     if model == "logreg":
         fitted = logreg.fit(x, y)
         return logreg.to_onnx(fitted), fitted.probabilities
     if model == "boosted":
         trees = boosted.fit(x, y, seed)
         return boosted.to_onnx(trees), trees.predict_proba
-    net = train.fit(train.RECIPES[model], x, y, seed)
+    recipe = train.RECIPES[model]
+    net = train.fit(recipe if epochs is None else replace(recipe, epochs=epochs), x, y, seed)
     if model in LOGITS:
         return export.net_to_onnx(net, "logits"), lambda pixels: train.scores(net, pixels)
     return (
@@ -50,7 +52,7 @@ def train_one(
     )
 
 
-def build_model(root: Path, digits: Digits, model: str) -> str:
+def build_model(root: Path, digits: Digits, model: str, epochs: int | None = None) -> str:
     """Write all graphs of one model; return a line that says how it went."""
     started, worst, size = time.perf_counter(), 0.0, 0
     everything = np.concatenate([digits.train_x, digits.test_x])
@@ -58,7 +60,7 @@ def build_model(root: Path, digits: Digits, model: str) -> str:
         for fold in range(FOLDS):
             rows = digits.fold != fold  # graph k never sees fold k
             graph, predict = train_one(
-                model, digits.train_x[rows], digits.train_y[rows], seed=10 * seed + fold
+                model, digits.train_x[rows], digits.train_y[rows], 10 * seed + fold, epochs
             )
             path = graph_path(root, model, seed, fold)
             export.save(graph, path)
@@ -68,10 +70,10 @@ def build_model(root: Path, digits: Digits, model: str) -> str:
     return f"{model:<12} {seconds:4.0f} s   largest graph {size / 1024:4.0f} KiB   largest difference {worst:.0e}"
 
 
-def build_all(root: Path, digits: Digits) -> None:
+def build_all(root: Path, digits: Digits, epochs: int | None = None) -> None:
     torch.set_num_threads(1)  # sums in one order, whatever the number of cores
     for model in MODELS:
-        print(build_model(root, digits, model), flush=True)
+        print(build_model(root, digits, model, epochs), flush=True)
 
 
 def predict_model(root: Path, digits: Digits, model: str) -> Outputs:

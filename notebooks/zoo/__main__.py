@@ -41,6 +41,12 @@ def moa_like(it: argparse.Namespace) -> None:
     generator.write(it.labels, it.out, it.rows)
 
 
+def moa(it: argparse.Namespace) -> None:
+    from . import moa_small
+
+    moa_small.run(it.labels, it.out, it.contests, it.models or list(moa_small.MODELS), it.blend, it.rows, it.epochs)
+
+
 def per_target(it: argparse.Namespace) -> None:
     from . import per_target as recipe
 
@@ -106,6 +112,15 @@ def main() -> None:
     it.add_argument("--labels", type=Path, required=True, help="folder with the label tables as parquet")
     it.add_argument("--out", type=Path, required=True)
     it.add_argument("--rows", type=int, help="a random part of the rows")
+
+    it = verb("moa", moa, "train, export and blend small forms of the MoA models on real labels and made-up measurements")
+    it.add_argument("--labels", type=Path, required=True, help="folder with the label tables as parquet")
+    it.add_argument("--out", type=Path, required=True, help="a workspace of its own; weights that are there are not trained again")
+    it.add_argument("--contests", nargs="+", default=["moa-plain", "moa-drug"], choices=("moa-plain", "moa-drug"))
+    it.add_argument("--models", nargs="+", default=None, help="as `list` says; where absent one of each form")
+    it.add_argument("--blend", type=Path, help="the program: predicts with the graphs and searches weights")
+    it.add_argument("--rows", type=int, help="a random part of the rows")
+    it.add_argument("--epochs", type=int, help="at most, of every network")
 
     it = verb("per-target", per_target, "the winners' weights for each target, as a recipe")
     it.add_argument("--table", type=Path, required=True, help="CSV: target, then their four weights")

@@ -61,7 +61,6 @@ def export_system(
                 state = torch.load(weights / stage.name / f"{stem(seed, fold)}.pt", weights_only=True)
                 net = export.restored(stage.build(config), state).eval()
             path = folder / stage.name / f"{stem(seed, fold)}.onnx"
-            export.save(export.graph_of(net, stage.inputs(config), it.output, precision), path)
-            worst = export.check(path, net, stage, config, it.output, precision)
+            worst = export.written(path, net, stage, config, it.output, precision)
             print(f"{path}: {path.stat().st_size / 2**20:.1f} MiB, within {worst:.1e} of the network", flush=True)
     (folder / "model.yaml").write_text(manifests.text(it))

@@ -146,6 +146,12 @@ def check(path: Path, net: nn.Module, stage: Stage, config: Any, output: str, pr
     return worst
 
 
+def written(path: Path, net: nn.Module, stage: Stage, config: Any, output: str, precision: str = "f32") -> float:
+    """Saves the graph of a network and compares the two: the largest difference."""
+    save(graph_of(net, stage.inputs(config), output, precision), path)
+    return check(path, net, stage, config, output, precision)
+
+
 def restored(net: nn.Module, state: dict[str, torch.Tensor]) -> nn.Module:
     """The network with what training saved; arrays that were fitted may have other sizes than those built."""
     own = dict(net.named_buffers())

@@ -51,13 +51,15 @@ def stage_lines(stage: Stage, inputs: dict[str, Input], graphs: str, folds: str 
     return lines + ["    inputs:"] + [f"      {name}: {fed(it)}" for name, it in inputs.items()]
 
 
-def text(system: System) -> str:
-    """The manifest of a system at its full size."""
+def text(system: System, origin: str = "", made_by: str = "") -> str:
+    """The manifest of a system at its full size; `origin` and `made_by` take the place of what is said by default about
+    where it comes from and what makes its graphs."""
     vector = system.output == "vector"
+    number = f"{system.n_networks} graph{'s' * (system.n_networks > 1)}"
     lines = [
-        f"# {system.id}: {system.n_networks} graph{'s' * (system.n_networks > 1)}, see docs/{system.competition}.md",
+        f"# {origin or f'{system.id}: {number}, see docs/{system.competition}.md'}",
         f"model: {system.name}", f"output: {system.output}", f"average: {'raw' if vector else 'probability'}",
-        f"export: {command(system)}",
+        f"export: {made_by or command(system)}",
     ]
     if system.claim:
         lines.append(f'claimed: {{score: {system.claim[0]:.8g}, scope: "{system.claim[1]}"}}')

@@ -137,8 +137,7 @@ class Builder:
         for fold in range(FOLDS):
             net = self.network(model, fold)
             path = self.root / model / "main" / f"fold{fold}.onnx"
-            export.save(export.graph_of(net, stage.inputs(config), "vector"), path)
-            worst = max(worst, export.check(path, net, stage, config, "vector"))
+            worst = max(worst, export.written(path, net, stage, config, "vector"))
             held_out = np.flatnonzero(self.contest.fold == fold)
             oof[held_out] = predict(net, self.train, held_out, names)
             test += predict(net, self.test, np.arange(len(test)), names) / FOLDS

@@ -37,7 +37,8 @@ class Entmax(Island):
         rank = torch.cumsum(torch.ones_like(ordered), dim=1)
         mean = torch.cumsum(ordered, dim=1) / rank
         spread = rank * (torch.cumsum(ordered * ordered, dim=1) / rank - mean * mean)
-        threshold = mean - torch.sqrt(((1 - spread) / rank).clamp_min(0))
+        # Not 0: there the root has no finite slope, and one such row would turn every weight into NaN.
+        threshold = mean - torch.sqrt(((1 - spread) / rank).clamp_min(1e-14))
         support = (threshold <= ordered).sum(1, keepdim=True) - 1
         return torch.relu(x - threshold.gather(1, support)) ** 2
 

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from .build import networks, stem, system
 from .export import restored
+from .layers import n_parameters
 from .losses import smoothed
 from .preprocess import applied
 from .systems import Earlier, Stage, System
@@ -81,6 +82,9 @@ class Data:
             key.merge(pd.read_csv(folder / "folds.csv"), on="sig_id", validate="one_to_one"),
         )
 
+    def labels(self, stage: Stage) -> np.ndarray:
+        return self.nonscored if stage.name == "nonscored" else self.scored
+
     def fold(self, stage: Stage, seed: int | None) -> np.ndarray:
         return self.folds[stage.folds.replace("{seed}", str(seed))].to_numpy()
 
@@ -102,12 +106,29 @@ def start_at_rates(net: nn.Module, labels: np.ndarray) -> None:
             biases[-1].copy_(torch.from_numpy(np.log(rates / (1 - rates))))
 
 
+@torch.no_grad()
+def learner(net: nn.Module, tensors: list[torch.Tensor], batch: int = 4096) -> tuple[nn.Module, list[torch.Tensor]]:
+    """What of a network learns, and what that part is given. Where it is all in `net.net`, the preprocessing before it
+    runs here, once, and not for every batch of every epoch."""
+    inner = getattr(net, "net", None)
+    if inner is None or n_parameters(inner) != n_parameters(net):
+        return net, tensors
+    given: list[tuple[torch.Tensor, ...]] = []
+    hook = inner.register_forward_pre_hook(lambda _, inputs: given.append(inputs))
+    net.eval()
+    for at in range(0, len(tensors[0]), batch):
+        net(*(x[at : at + batch] for x in tensors))
+    hook.remove()
+    return inner, [torch.cat(parts) for parts in zip(*given)]
+
+
 def fit(net: nn.Module, inputs: dict[str, np.ndarray], labels: np.ndarray, plan: Plan, epochs: int, seed: int, device: str) -> nn.Module:
     """A network whose preprocessing is fitted, trained on all rows given."""
     torch.manual_seed(seed)
     start_at_rates(net, labels)
-    net = net.to(device).train()
-    tensors = [torch.from_numpy(x).to(device) for x in inputs.values()]
+    net = net.to(device)
+    learning, tensors = learner(net, [torch.from_numpy(x).to(device) for x in inputs.values()])
+    net.train()
     target = torch.from_numpy(labels).to(device)
     target = target.clamp(*plan.clip_labels) if plan.clip_labels else smoothed(target, plan.smoothing)
     steps = max(1, len(labels) // plan.batch)
@@ -118,7 +139,7 @@ def fit(net: nn.Module, inputs: dict[str, np.ndarray], labels: np.ndarray, plan:
         for chosen in torch.randperm(len(labels), device=device).tensor_split(steps):
             batch = [tensors[0][chosen], *(x[chosen] for x in tensors[1:])]
             batch[0] = swapped(batch[0], plan.swap)
-            loss = F.binary_cross_entropy_with_logits(net(*batch), target[chosen])
+            loss = F.binary_cross_entropy_with_logits(learning(*batch), target[chosen])
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(net.parameters(), 10.0)
@@ -130,6 +151,12 @@ def fit(net: nn.Module, inputs: dict[str, np.ndarray], labels: np.ndarray, plan:
 def probabilities(net: nn.Module, inputs: dict[str, np.ndarray], output: str) -> np.ndarray:
     out = applied(net, *inputs.values(), batch=256)
     return out if output == "probability" else 1 / (1 + np.exp(-out.astype(np.float64)))
+
+
+def log_loss(p: np.ndarray, y: np.ndarray) -> float:
+    """Mean binary log loss over all cells, probabilities clipped at 1e-15 as the contest does."""
+    p = np.clip(p.astype(np.float64), 1e-15, 1 - 1e-15)
+    return float(-(y * np.log(p) + (1 - y) * np.log(1 - p)).mean())
 
 
 def stage_inputs(stage: Stage, config: object, data: Data, earlier: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -146,7 +173,7 @@ def train_stage(
     """Trains and saves all networks of a stage; their out-of-fold probabilities, averaged over seeds. Rows that no trained
     network holds out get the mean of all."""
     inputs = stage_inputs(stage, config, data, earlier)
-    labels = data.nonscored if stage.outputs(config) == data.nonscored.shape[1] and stage.name == "nonscored" else data.scored
+    labels = data.labels(stage)
     plan = PLANS[it.family, stage.name]
     if config == it.small:
         plan = replace(plan, batch=min(plan.batch, SMALL_BATCH))
@@ -172,7 +199,7 @@ def train_stage(
         p = probabilities(net, {name: x[held_out] for name, x in inputs.items()}, it.output)
         total[held_out] += p
         count[held_out] += 1
-        loss = F.binary_cross_entropy(torch.from_numpy(p).double(), torch.from_numpy(labels[held_out]).double())
+        loss = log_loss(p, labels[held_out])
         print(f"{it.name} {stage.name} {path.stem}: {held_out.sum()} held-out rows, log loss {loss:.6f}", flush=True)
     mean = total.sum(0) / max(count.sum(), 1)
     return np.where(count > 0, total / np.maximum(count, 1), mean).astype(np.float32)
@@ -195,8 +222,6 @@ def train(name: str, data: Path, weights: Path, size: str = "full", only: int | 
         earlier[stage.name] = train_stage(it, stage, config, read, earlier, weights, epochs, only, device)
     last = it.stages[-1]
     inside = read.fold(last, last.seeds[0] if last.seeds else None) >= 0
-    p = np.clip(earlier[last.name][inside].astype(np.float64), 1e-15, 1 - 1e-15)
-    y = read.scored[inside]
-    loss = float(-(y * np.log(p) + (1 - y) * np.log(1 - p)).mean())
+    loss = log_loss(earlier[last.name][inside], read.scored[inside])
     print(f"{name}: log loss {loss:.6f} on {inside.sum():,} rows", flush=True)
     return loss

@@ -101,6 +101,23 @@ class Derived(nn.Module):
         return torch.cat(parts + [row_statistics(x, STATISTICS) for x in (genes, viabilities, ranks)], dim=1)
 
 
+class Coded(nn.Module):
+    """TabNet over embeddings of time and dose, then all other columns."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        self.time = nn.Embedding(len(cells.TIMES), 1)
+        self.dose = nn.Embedding(len(cells.DOSES), 1)
+        self.tabnet = TabNet(config.second, config.scored, config.shape)
+
+    def forward(self, indicators: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+        # An embedding of an indicator is a product: no integer input is needed.
+        indicators = indicators.to(self.time.weight.dtype)
+        time = indicators[:, : len(cells.TIMES)] @ self.time.weight
+        dose = indicators[:, len(cells.TIMES) :] @ self.dose.weight
+        return self.tabnet(torch.cat([time.float(), dose.float(), columns], dim=1))
+
+
 class Scored(nn.Module):
     """Stage 2: logits of the scored targets; time and dose come as embeddings of their codes."""
 
@@ -108,17 +125,11 @@ class Scored(nn.Module):
         super().__init__()
         self.derived = Derived(config)
         self.meta = RankGauss(config.nonscored)
-        self.time = nn.Embedding(len(cells.TIMES), 1)
-        self.dose = nn.Embedding(len(cells.DOSES), 1)
-        self.net = TabNet(config.second, config.scored, config.shape)
+        self.net = Coded(config)
 
     def prepare(self, inputs: dict[str, np.ndarray], labels: np.ndarray) -> None:
         self.derived.fit(inputs["features"])
         self.meta.fit(inputs["meta"])
 
     def forward(self, features: torch.Tensor, meta: torch.Tensor) -> torch.Tensor:
-        # An embedding of an indicator is a product: no integer input is needed.
-        indicators = codes(features).to(self.time.weight.dtype)
-        time = indicators[:, : len(cells.TIMES)] @ self.time.weight
-        dose = indicators[:, len(cells.TIMES) :] @ self.dose.weight
-        return self.net(torch.cat([time.float(), dose.float(), self.derived(features), self.meta(meta)], dim=1))
+        return self.net(codes(features), torch.cat([self.derived(features), self.meta(meta)], dim=1))

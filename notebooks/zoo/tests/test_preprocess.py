@@ -87,6 +87,13 @@ class Masks(unittest.TestCase):
         np.testing.assert_allclose(got, torch.relu(x / 2 - low) ** 2, atol=1e-5)
 
 
+    def test_entmax_has_finite_slopes(self):
+        # All four together have a spread of exactly 1, so that the root is of 0.
+        x = torch.tensor([[0.0, 0.0, -2.0, -2.0]], requires_grad=True)
+        (Entmax()(x) * torch.tensor([[1.0, 2.0, 3.0, 4.0]])).sum().backward()
+        self.assertTrue(torch.isfinite(x.grad).all(), x.grad)
+
+
 class Images(unittest.TestCase):
     def test_drawing(self):
         columns, size = 40, 8

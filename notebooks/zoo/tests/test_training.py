@@ -2,6 +2,7 @@
 
 import tempfile
 import unittest
+from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
@@ -9,7 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from zoo import build, moa_like, train_table
+from zoo import build, moa_like, moa_small, train_table
 from zoo.systems import SYSTEMS
 
 FAMILIES = ("three-stage-nn-5f", "two-stage-tabnet", "simple-nn-old", "simple-nn-new", "two-heads-v2", "efficientnet-b3", "resnest-v2")
@@ -87,6 +88,51 @@ class Training(unittest.TestCase):
                 states.append(torch.load(weights / stage.name / f"{build.stem(seed, fold)}.pt", weights_only=True))
             for key, tensor in states[0].items():
                 self.assertTrue(torch.equal(tensor, states[1][key]), f"{name} {key}")
+
+
+class Chains(unittest.TestCase):
+    """`zoo moa`: a network knows nothing of the labels of its held-out fold, not even through the stages before it."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.root = Path(cls.folder.name)
+        label_tables(cls.root)
+        moa_small.write_data(cls.root, cls.root, None)
+        cls.data = train_table.Data.read(cls.root / "models/moa-drug/data", ("features", "umap70", "umap20"))
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.folder.cleanup()
+
+    def last_network(self, model: str, flipped: int | None) -> tuple[dict[str, torch.Tensor], np.ndarray]:
+        """Weights of the last stage's network without fold 0, and what it says of that fold, after the labels of the fold
+        `flipped` were turned around."""
+        rows = (self.data.folds["drug_5"] == flipped).to_numpy()
+        scored, nonscored = (np.where(rows[:, None], 1 - labels, labels) for labels in (self.data.scored, self.data.nonscored))
+        data = replace(self.data, scored=scored, nonscored=nonscored)
+        crossfit = moa_small.CrossFit("moa-drug", data, self.root / f"weights{flipped}", epochs=1)
+        it = moa_small.small(model, "moa-drug")
+        net = crossfit.network(it, it.stages[-1], frozenset({0}))
+        rows = crossfit.fold == 0
+        seen = {name: x[rows] for name, x in crossfit.inputs(it, it.stages[-1], frozenset()).items()}
+        return net.state_dict(), train_table.probabilities(net, seen, it.output)
+
+    @mock.patch("builtins.print")
+    def test_labels_of_held_out_rows_change_nothing(self, _):
+        for model in ("three-stage-nn-10f", "two-stage-tabnet", "supervised-tabnet"):
+            with self.subTest(model):
+                state, p = self.last_network(model, None)
+                same, p_same = self.last_network(model, 0)
+                self.assertTrue(all(torch.equal(tensor, same[name]) for name, tensor in state.items()))
+                other, _ = self.last_network(model, 1)
+                self.assertFalse(all(torch.equal(tensor, other[name]) for name, tensor in state.items()))
+                self.assertTrue(np.isfinite(p).all())
+                np.testing.assert_array_equal(p, p_same)
+
+    def test_every_model_has_a_small_form_of_its_family(self):
+        families = {it.family for it in SYSTEMS.values() if it.competition == "moa"}
+        self.assertEqual({SYSTEMS[name].family for name in moa_small.MODELS}, families)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,10 @@ use std::{fs, path::Path};
 
 /// Engines round in different orders; of a raw vector's length.
 const TOLERANCE: f64 = 1e-4;
+/// Where two pulses are as near as makes no difference, rounding decides which is the neighbor: one event in so many of a
+/// network with a graph encoder may stray, and no further than this.
+const EVENTS_PER_TIE: usize = 1000;
+const TIE: f64 = 1e-2;
 
 fn committed() -> Workspace {
     let workspace = Workspace::new();
@@ -42,13 +46,12 @@ fn models(workspace: &Workspace) -> Vec<String> {
     names
 }
 
-/// The largest difference between stored and recorded vectors of a model, relative to their length; `parts` are the
-/// splits looked at.
-fn largest_difference(workspace: &Workspace, model: &str, parts: &[&str]) -> f64 {
+/// Differences between stored and recorded vectors of a model, event by event, relative to their length.
+fn differences(workspace: &Workspace, model: &str) -> Vec<f64> {
     let recorded = table(&workspace.path("models/neutrino/data/recorded.parquet"), IdSpec::FirstColumn);
     let wanted = ["x", "y", "z"].map(|axis| recorded.numbers(&format!("{model}_{axis}")).expect("numbers"));
-    let mut worst = 0.0_f64;
-    for part in parts {
+    let mut found = Vec::new();
+    for part in ["oof", "test"] {
         let stored = table(&workspace.path(format!("models/neutrino/{model}/{part}.feather")), IdSpec::FirstColumn);
         let names = stored.names();
         assert_eq!(names.len(), 3, "{names:?}");
@@ -58,22 +61,37 @@ fn largest_difference(workspace: &Workspace, model: &str, parts: &[&str]) -> f64
             let length = (0..3).map(|axis| wanted[axis][at].powi(2)).sum::<f64>().sqrt();
             let apart = (0..3).map(|axis| (wanted[axis][at] - got[axis][row]).powi(2)).sum::<f64>().sqrt();
             // NaN is no agreement.
-            worst = if apart.is_nan() { f64::INFINITY } else { worst.max(apart / length) };
+            found.push(if apart.is_nan() { f64::INFINITY } else { apart / length });
         }
     }
-    worst
+    found
+}
+
+/// Bytes below a folder.
+fn size(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).expect("folder").map(|it| it.expect("entry").path());
+    entries.map(|path| if path.is_dir() { size(&path) } else { path.metadata().expect("metadata").len() }).sum()
+}
+
+#[test]
+fn the_contest_is_small_enough_to_ship() {
+    let bytes = size(&committed().path("models/neutrino"));
+    assert!(bytes < 25_000_000, "{bytes} bytes");
 }
 
 #[test]
 fn graphs_say_what_was_recorded() {
     let workspace = committed();
     let models = models(&workspace);
-    assert!(models.contains(&"b-32".to_owned()) && models.contains(&"line-fit".to_owned()), "{models:?}");
+    assert_eq!(models, ["b-32", "b-4-rel", "b-64", "b-gnn", "line-fit", "s-gnn"]);
     for engine in digits::engines() {
         digits::predict(&workspace, &engine, &["--force"]).expect(0);
         for model in &models {
-            let worst = largest_difference(&workspace, model, &["oof", "test"]);
-            assert!(worst <= TOLERANCE, "{model} on {engine:?}: {worst:e}");
+            let differences = differences(&workspace, model);
+            let ties = if model.ends_with("gnn") { differences.len() / EVENTS_PER_TIE } else { 0 };
+            let strayed: Vec<f64> = differences.into_iter().filter(|it| *it > TOLERANCE).collect();
+            assert!(strayed.len() <= ties, "{model} on {engine:?}: {strayed:?}");
+            assert!(strayed.iter().all(|it| *it < TIE), "{model} on {engine:?}: {strayed:?}");
         }
     }
     // Scores are those that were computed in Python.
