@@ -187,11 +187,11 @@ pub(crate) fn run(
             let (search, _) = piece_search(part)?;
             for (set, &lambda) in chosen.iter().enumerate().filter(|(_, lambda)| lambdas[**lambda].is_finite()) {
                 let start = &answers.weights[set][lambda];
-                let end = search.settle((&sets[set], &priors[set]), lambdas[lambda], start, &mut answers.effort);
-                if let Some((weights, end)) = end {
-                    answers.weights[set][lambda] = weights;
+                let found = search.settle((&sets[set], &priors[set]), lambdas[lambda], start, &mut answers.effort);
+                if let Some(found) = found {
+                    answers.weights[set][lambda] = found.weights;
                     if set == 0 {
-                        answers.ends[lambda] = end;
+                        answers.ends[lambda] = (found.stop, found.gap);
                     }
                 }
             }
@@ -371,7 +371,7 @@ impl PieceSearch<'_> {
         solver.get().run(&Task { objective: &pooled, start: Some(start), tolerance, watch, ..*self.task })
     }
 
-    /// Weights at one lambda with all their digits, and the end of the search; `None` where the part has no evidence of
+    /// Weights at one lambda with all their digits; `None` where the part has no evidence of
     /// its own.
     fn settle(
         &self,
@@ -379,14 +379,14 @@ impl PieceSearch<'_> {
         lambda: f64,
         start: &[f64],
         effort: &mut Effort,
-    ) -> Option<(Vec<f64>, (Stop, Option<f64>))> {
+    ) -> Option<Found> {
         let set = self.piece.rows(|row| !without.contains(&self.labels[row]))?;
         let bound = self.piece.bind(&set)?;
         let loss = self.piece.objective(&set, &*bound);
         let tolerance = self.task.tolerance.max(TOLERANCES[without.len()]);
         let found = self.search(&*loss, prior, lambda, start, tolerance);
         *effort += Effort { passes: 0.0, evaluations: loss.effort().evaluations };
-        found.loss.is_finite().then_some((found.weights, (found.stop, found.gap)))
+        found.loss.is_finite().then_some(found)
     }
 
     /// The loss of each lambda on rows that were left out, for every context: all rows, judged by the outer parts, then
