@@ -51,13 +51,13 @@ class Simulated(unittest.TestCase):
         system = SYSTEMS["b-32"]
         stage = system.stages[0]
         names = list(stage.inputs(system.small))
-        events = simulate.simulate(1500, 6)
-        tensors = pulses.Tensors(self.at, events, np.arange(1500), 64)
+        events = simulate.simulate(3500, 6)
+        tensors = pulses.Tensors(self.at, events, np.arange(3500), 64)
         torch.manual_seed(0)
-        rows, held_out = np.arange(1200), np.arange(1200, 1500)
+        rows, held_out = np.arange(3000), np.arange(3000, 3500)
         net = train_events.fit(stage.build(system.small), tensors, rows, names, train_events.Plan(epochs=6), seed=0)
         raw = train_events.predict(net, tensors, held_out, names)
-        self.assertLess(float(losses.angle(torch.from_numpy(raw), torch.from_numpy(tensors.target[held_out]))), 1.45)
+        self.assertLess(float(losses.angle(torch.from_numpy(raw), torch.from_numpy(tensors.target[held_out]))), 1.25)  # chance is pi / 2
 
 
 class Choice(unittest.TestCase):
