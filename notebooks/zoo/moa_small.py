@@ -7,6 +7,7 @@ own labels nor those of the fold that the network will be judged on: for a chain
 """
 
 import json
+import os
 import subprocess
 import time
 import zlib
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pandas as pd
 import torch
 
@@ -159,11 +161,17 @@ def write_data(labels: Path, root: Path, rows: int | None) -> None:
 
 def searched(blend: Path, root: Path, contest: str) -> dict:
     """What the program makes of a contest's graphs: outputs, weights, their scores."""
-    command = [str(blend), "-C", str(root), "-c", contest, "--threads", "1"]
-    subprocess.run([*command, "-q", "predict"], check=True)
-    found = subprocess.run([*command, "--json", "search", "--name", "best_cv"], check=True, capture_output=True, text=True)
-    subprocess.run([*command, "-q", "submit", "best_cv"], check=True)
-    return json.loads(found.stdout)
+    library = sorted((Path(onnxruntime.__file__).parent / "capi").glob("libonnxruntime.*"))
+    environment = os.environ | ({"ORT_DYLIB_PATH": str(library[0])} if library else {})
+
+    def run(*arguments: str) -> str:
+        command = [str(blend.resolve()), "-C", str(root), "-c", contest, *arguments]
+        return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
+
+    run("-q", "predict")
+    found = json.loads(run("--json", "search"))
+    run("-q", "submit", "best_cv")
+    return found
 
 
 def run(labels: Path, root: Path, contests: list[str], models: list[str], blend: Path | None, rows: int | None, epochs: int | None) -> None:
