@@ -28,6 +28,16 @@ pub struct ScoredFile {
     pub half_unit: f64,
 }
 
+impl ScoredFile {
+    /// Whether these are the file's values, up to what single precision keeps of them.
+    #[must_use]
+    pub fn holds(&self, values: &Block) -> bool {
+        let shape = |block: &Block| (block.n_outputs(), block.n_rows());
+        let same = |(a, b): (&f64, &f64)| (a - b).abs() <= f64::from(f32::EPSILON) * a.abs().max(b.abs());
+        shape(&self.values) == shape(values) && self.values.values().iter().zip(values.values()).all(same)
+    }
+}
+
 /// Scored files with different values on one set of test rows. The only leaderboard type that `search` can name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PublicLb {
@@ -202,6 +212,17 @@ mod tests {
         let nan = vec![file("a", &[0.1, 0.2], f64::NAN)];
         assert!(matches!(PublicLb::new(2, unknown(1), nan), Err(PublicLbError::NotFinite { .. })));
         assert!(matches!(PublicLb::new(3, unknown(1), files()), Err(PublicLbError::Shape { .. })));
+    }
+
+    #[test]
+    fn a_file_holds_what_is_stored_of_it_in_single_precision() {
+        let file = file("a", &[152.234567, 0.1, 0.0], 0.3);
+        let stored: Vec<f64> = file.values.values().iter().map(|x| f64::from(*x as f32)).collect();
+        assert_ne!(file.values.values(), &stored[..]);
+        assert!(file.holds(&file.values) && file.holds(&Block::from_columns(&[stored])));
+        assert!(!file.holds(&Block::from_columns(&[vec![152.2346, 0.1, 0.0]])));
+        assert!(!file.holds(&Block::from_columns(&[vec![152.234567, 0.1, 1e-30]])));
+        assert!(!file.holds(&Block::from_columns(&[vec![152.234567, 0.1]])));
     }
 
     #[test]

@@ -4,10 +4,10 @@ use super::{TestRows, decimals, resolve};
 use crate::{context::Context, failure::Failure};
 use blend_core::{Block, PublicLb, PublicPart, RowSet, ScoredFile, TableSource};
 use blend_record::{
-    Ledger, PublicRows,
-    ledger::{PublicState, Standing},
+    Ledger, PublicRows, Recipe,
+    ledger::{Predicted as Expected, PublicState, Standing},
 };
-use blend_search::leaderboard::{Board, LbError, Predicted};
+use blend_search::leaderboard::{Board, LbError};
 
 /// A leaderboard, and what was left out of it and why.
 pub(crate) struct Known {
@@ -99,16 +99,37 @@ pub(crate) fn values(context: &Context, test: &TestRows, ledger: &Ledger, standi
 }
 
 /// What scores say of predictions: the canonical pair of the metric, or absolute errors by their moments.
-pub(crate) fn board(context: &Context, lb: &PublicLb) -> Result<Board, Failure> {
+pub(crate) fn of_metric(context: &Context, lb: &PublicLb) -> Result<Board, LbError> {
     let spec = &context.competition.metric;
-    let board = if spec.name == "mae" { Board::moment_matched(lb) } else { Board::new(lb, spec) };
-    board.map_err(|error| failure(context, error))
+    if spec.name == "mae" { Board::moment_matched(lb) } else { Board::new(lb, spec) }
 }
 
-/// The predicted public score of submitted values; `None` where nothing predicts it.
-pub(crate) fn forecast(context: &Context, test: &TestRows, ledger: &Ledger, values: &Block) -> Option<Predicted> {
+/// As [`of_metric`], with the error's place.
+pub(crate) fn board(context: &Context, lb: &PublicLb) -> Result<Board, Failure> {
+    of_metric(context, lb).map_err(|error| failure(context, error))
+}
+
+/// The predicted public score of submitted values as the ledger keeps it: from the scored files, else what the search
+/// that made the recipe said. `None` where nothing predicts it.
+pub(crate) fn forecast(
+    context: &Context,
+    test: &TestRows,
+    ledger: &Ledger,
+    values: &Block,
+    recipe: &Recipe,
+) -> Option<Expected> {
     let known = known(context, test, ledger, Vec::new()).ok()?;
-    Some(board(context, &known.lb).ok()?.predict(values))
+    match of_metric(context, &known.lb) {
+        Ok(board) => {
+            let it = board.predict(values);
+            Some(Expected { score: it.score, standard_error: it.standard_error, method: it.method.name().to_owned() })
+        }
+        Err(LbError::NoMethod { .. }) => {
+            let said = recipe.search.as_ref()?.predicted_public.as_ref()?;
+            Some(Expected { score: said.score, standard_error: said.standard_error?, method: said.method.clone() })
+        }
+        Err(_) => None,
+    }
 }
 
 /// The error with its place.

@@ -5,7 +5,7 @@ use crate::{context::Context, failure::Failure, verb::submit};
 use blend_core::{Block, Fingerprint};
 use blend_record::{
     Recipe, Sample,
-    ledger::{Event, Made, Predicted},
+    ledger::{Event, Made},
 };
 
 /// Appends the line of a submission that was made, unless the last line of that name says the same.
@@ -32,11 +32,7 @@ pub(crate) fn record_made(
         content: test.content(&values),
         recipe: recipe.to_yaml(&context.workspace),
         cv: recipe.search.as_ref().filter(|search| search.target == "cv").and_then(|search| search.score),
-        predicted: board::forecast(context, &test, &before, &values).map(|it| Predicted {
-            score: it.score,
-            standard_error: it.standard_error,
-            method: it.method.name().to_owned(),
-        }),
+        predicted: board::forecast(context, &test, &before, &values, recipe),
     };
     append(context, &[Event::Made(made)])
 }

@@ -1,13 +1,15 @@
 //! What the leaderboard verbs share: test rows, submitted values, and what a word on the command line means.
 
+mod blends;
 pub(crate) mod board;
 mod made;
 mod resolve;
 pub(crate) mod search;
 mod values;
 
+pub(crate) use blends::predict;
 pub(crate) use made::{record_made, send_command};
-pub(crate) use resolve::resolve;
+pub(crate) use resolve::{Target, resolve};
 pub(crate) use values::{TestRows, of_model, of_recipe, post_steps};
 
 use crate::{context::Context, failure::Failure};

@@ -2,7 +2,7 @@
 
 use super::values::{self, TestRows};
 use crate::{context::Context, failure::Failure, outputs};
-use blend_core::{BlendName, Block, Fingerprint, Test};
+use blend_core::{BlendName, Block, Fingerprint, ModelId, Test, space::SpaceName};
 use blend_record::{
     Ledger, Recipe,
     ledger::{Made, What},
@@ -15,31 +15,56 @@ pub(crate) struct Target {
     pub(crate) what: What,
     pub(crate) content: Fingerprint,
     pub(crate) values: Block,
+    /// What it is an average of, which nobody knows of a file.
+    pub(crate) blend: Option<Blended>,
+}
+
+/// What a blend is made of.
+pub(crate) struct Blended {
+    /// That of a model alone is any.
+    pub(crate) space: Option<SpaceName>,
+    pub(crate) members: Vec<(ModelId, f64)>,
+}
+
+impl Blended {
+    /// `None` of a recipe whose weights differ from part to part, or which has an intercept.
+    fn of(recipe: &Recipe) -> Option<Self> {
+        let blend = &recipe.blend;
+        let members = blend.members().iter().map(|member| (member.model.clone(), member.weight)).collect();
+        let plain = blend.parts().is_empty() && blend.intercept() == 0.0;
+        plain.then(|| Self { space: Some(blend.space()), members })
+    }
 }
 
 /// What `word` means.
 pub(crate) fn resolve(context: &Context, test: &TestRows, ledger: &Ledger, word: &str) -> Result<Target, Failure> {
-    let what = meaning(context, ledger, word)?;
-    let values = match &what {
-        Meaning::Model(model) => values::of_model(context, test, model)?,
-        Meaning::Made(made) => of_made(context, test, made)?,
-        Meaning::Recipe(name) => {
-            let recipe = Recipe::read(&context.workspace, &context.competition.id, name)?;
-            values::of_recipe(context, test, &recipe)?
+    let id = &context.competition.id;
+    let (what, values, blend) = match meaning(context, ledger, word)? {
+        Meaning::Model(model) => {
+            let values = values::of_model(context, test, &model)?;
+            let alone = Blended { space: None, members: vec![(model.clone(), 1.0)] };
+            (What::Model(model), values, Some(alone))
         }
-        Meaning::File(path) => values::of_file(context, test, path)?,
+        Meaning::Made(made) => {
+            let recipe = Recipe::parse(&context.workspace, id, &made.name, &made.recipe).ok();
+            let values = of_made(context, test, &made)?;
+            (What::Submission(made.name), values, recipe.as_ref().and_then(Blended::of))
+        }
+        Meaning::Recipe(name) => {
+            let recipe = Recipe::read(&context.workspace, id, &name)?;
+            let values = values::of_recipe(context, test, &recipe)?;
+            (What::Submission(name), values, Blended::of(&recipe))
+        }
+        Meaning::File(path) => {
+            let values = values::of_file(context, test, &path)?;
+            (What::File(context.workspace.show(&path).to_owned()), values, None)
+        }
     };
-    let what = match what {
-        Meaning::Model(model) => What::Model(model),
-        Meaning::Made(made) => What::Submission(made.name),
-        Meaning::Recipe(name) => What::Submission(name),
-        Meaning::File(path) => What::File(context.workspace.show(&path).to_owned()),
-    };
-    Ok(Target { content: test.content(&values), what, values })
+    Ok(Target { content: test.content(&values), what, values, blend })
 }
 
 enum Meaning {
-    Model(blend_core::ModelId),
+    Model(ModelId),
     /// A submission that was made: its file, or the recipe that makes it again.
     Made(Made),
     /// A recipe that was not submitted.

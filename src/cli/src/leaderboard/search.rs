@@ -16,7 +16,9 @@ use crate::{
     signals::INTERRUPTED,
     verb::search::{Asked, asked, live::Live, models, refuse_foreign},
 };
-use blend_core::{Blend, Block, Member, ModelId, Oof, PredictionMatrix, Test, output::Encoding, space::SpaceName};
+use blend_core::{
+    Blend, Block, Domain, Member, ModelId, Oof, PredictionMatrix, Test, output::Encoding, space::SpaceName,
+};
 use blend_record::{
     Recipe, SearchBlock,
     recipe::{PredictedPublic, SingleBest},
@@ -37,7 +39,7 @@ struct Members {
 }
 
 /// What out-of-fold rows there are of the members.
-struct Held {
+pub(super) struct Held {
     judged: Judged,
     matrix: PredictionMatrix<Oof>,
 }
@@ -75,7 +77,7 @@ pub(crate) fn run(arguments: &Arguments, it: &Search, screen: &Screen) -> Result
         spec: &context.competition.metric,
         space: asked.space,
         domain: asked.domain,
-        oof: held.as_ref().map(|held| problem(&context, &asked, held)),
+        oof: held.as_ref().map(|held| problem(&context, asked.space, asked.domain, held)),
         target,
     };
     let live = Live::new(screen, context.metric.info().direction, it.trace.as_deref())?;
@@ -113,7 +115,7 @@ pub(crate) fn run(arguments: &Arguments, it: &Search, screen: &Screen) -> Result
 }
 
 /// The space of AUC's leaderboard form where nothing else is asked for: normal scores, or ranks where there are none.
-fn space_of_order(context: &Context, otherwise: SpaceName) -> SpaceName {
+pub(super) fn space_of_order(context: &Context, otherwise: SpaceName) -> SpaceName {
     if context.competition.metric.name == "auc" && context.competition.space.is_none() {
         return "normal_score".parse().unwrap_or(SpaceName::Rank);
     }
@@ -173,8 +175,8 @@ fn members(context: &Context, test: &TestRows, lb: &blend_core::PublicLb, it: &S
         let canonical = canonical_space(&context.competition.metric).is_some();
         let board = if canonical { Some(board::board(context, lb)?) } else { None };
         let is_known = |values: &Block| match &board {
-            Some(board) => board.predict(values).parts.regression == 0.0,
-            None => lb.files().iter().any(|file| file.values == *values),
+            Some(board) => board.predict(values).is_told(),
+            None => lb.files().iter().any(|file| file.holds(values)),
         };
         let all = std::mem::take(&mut values);
         let (known, guessed): (Vec<_>, Vec<_>) = all.into_iter().partition(|(_, values)| is_known(values));
@@ -196,7 +198,7 @@ fn members(context: &Context, test: &TestRows, lb: &blend_core::PublicLb, it: &S
 }
 
 /// Truth and out-of-fold predictions, where every member has them.
-fn held(context: &Context, models: &[ModelId]) -> Result<Option<Held>, Failure> {
+pub(super) fn held(context: &Context, models: &[ModelId]) -> Result<Option<Held>, Failure> {
     let has = |model: &ModelId| outputs::file::<Oof>(context, model).exists();
     if context.competition.truth.is_none() || !models.iter().all(has) {
         return Ok(None);
@@ -209,14 +211,15 @@ fn held(context: &Context, models: &[ModelId]) -> Result<Option<Held>, Failure> 
     Ok(Some(Held { judged, matrix }))
 }
 
-fn problem<'a>(context: &'a Context, asked: &Asked, held: &'a Held) -> Problem<'a> {
+/// Out-of-fold rows as a search wants them.
+pub(super) fn problem<'a>(context: &'a Context, space: SpaceName, domain: Domain, held: &'a Held) -> Problem<'a> {
     Problem {
         members: &held.matrix,
         truth: &held.judged.truth,
         scope: &held.judged.scope,
         metric: &*context.metric,
-        space: asked.space,
-        domain: asked.domain,
+        space,
+        domain,
         folds: held.judged.folds.as_ref(),
         groups: held.judged.groups.as_deref(),
     }
@@ -281,6 +284,7 @@ pub(crate) fn predicted_value(predicted: &Predicted) -> Value {
             "public_rows": number(predicted.parts.public_rows),
             "regression": number(predicted.parts.regression),
             "rehearsed": number(predicted.parts.rehearsed),
+            "luck": number(predicted.parts.luck),
             "bias": number(predicted.parts.bias),
         },
     })
@@ -291,7 +295,8 @@ pub(crate) fn parts_sentence(predicted: &Predicted) -> String {
     let parts = &predicted.parts;
     if parts.rehearsed > 0.0 {
         let bias = format!("{:+.1e}", parts.bias);
-        return format!("{} over rehearsals on out-of-fold rows, bias {bias}", small(parts.rehearsed));
+        let luck = if parts.luck > 0.0 { format!("; members' own luck {}", small(parts.luck)) } else { String::new() };
+        return format!("{} over rehearsals on out-of-fold rows, bias {bias}{luck}", small(parts.rehearsed));
     }
     let mut words = vec![format!("rounding {} (at most {})", small(parts.rounding), small(parts.rounding_bound))];
     if parts.public_rows > 0.0 {

@@ -5,18 +5,15 @@ use crate::{
     context::{Context, Judged},
     failure::Failure,
     labels,
-    leaderboard::{self, TestRows, board, search::predicted_value},
+    leaderboard::{self, TestRows, board},
     outputs, parts,
     report::{Screen, score, small, table::TextTable},
 };
 use blend_core::{BlendName, Block, Domain, ModelId, Oof};
-use blend_record::Recipe;
+use blend_record::{Recipe, ledger::Predicted as Expected};
 use blend_search::{
     Problem,
-    leaderboard::{
-        Predicted,
-        finals::{Finals, finals},
-    },
+    leaderboard::finals::{Finals, finals},
 };
 use serde_json::json;
 use std::sync::Arc;
@@ -60,11 +57,11 @@ pub(crate) fn run(arguments: &Arguments, it: &Select, screen: &Screen) -> Result
     };
     let found = finals(&problem, &blends, n_private, arguments.seed)?;
     let ledger = leaderboard::ledger(&context)?;
-    let predicted: Vec<Option<Predicted>> = recipes
+    let predicted: Vec<Option<Expected>> = recipes
         .iter()
         .map(|recipe| {
             let values = leaderboard::of_recipe(&context, &test, recipe).ok()?;
-            board::forecast(&context, &test, &ledger, &values)
+            board::forecast(&context, &test, &ledger, &values, recipe)
         })
         .collect();
     report(screen, &context, &names, &found, &predicted, n_private);
@@ -94,7 +91,7 @@ fn report(
     context: &Context,
     names: &[BlendName],
     found: &Finals,
-    predicted: &[Option<Predicted>],
+    predicted: &[Option<Expected>],
     n_private: usize,
 ) {
     let (a, b) = found.pair;
@@ -134,7 +131,9 @@ fn report(
         "candidates": names.iter().enumerate().map(|(i, name)| json!({
             "blend": name.as_str(),
             "cv": found.scores[i],
-            "predicted_public": predicted[i].as_ref().map(predicted_value),
+            "predicted_public": predicted[i].as_ref().map(|it| json!({
+                "score": it.score, "standard_error": it.standard_error, "method": it.method,
+            })),
         })).collect::<Vec<_>>(),
         "pairs": (0..names.len()).flat_map(|i| (i + 1..names.len()).map(move |j| (i, j))).map(|(i, j)| json!({
             "first": names[i].as_str(),

@@ -4,6 +4,7 @@ use super::{
     LbError, Method, Parts, Predicted,
     check::Check,
     identity::{self, Levers, Pair, Unit},
+    moment_matched,
     regression::{Fit, Regression},
 };
 use crate::{
@@ -41,8 +42,8 @@ pub struct Board {
     inflation: f64,
     /// The best blend's predicted loss, in the additive unit.
     level: f64,
-    /// A standard error that was measured, in the metric's unit; zero where the parts speak for themselves.
-    earned: f64,
+    /// The variance of what keeps a score from following, beside its rounding: of moments that are not quite normal.
+    noise: f64,
 }
 
 static NEVER: AtomicBool = AtomicBool::new(false);
@@ -55,7 +56,10 @@ fn unwatched() -> Watch<'static> {
 /// Residual variances below this share of a prediction's own are taken from the residual itself.
 const CANCELED: f64 = 1e-6;
 
-/// Regression errors below this share of the rounding's are nobody's concern.
+/// So many standard errors of what a regression leaves open count as its bound, where stored digits are all it leaves.
+const SURE: f64 = 5.0;
+
+/// Regression errors whose bound is below this share of the rounding's are nobody's concern.
 const NEGLIGIBLE: f64 = 0.05;
 
 impl Board {
@@ -72,12 +76,10 @@ impl Board {
 
     /// The board of mean absolute errors, taken for those of normal residuals.
     pub fn moment_matched(lb: &PublicLb) -> Result<Self, LbError> {
-        super::moment_matched::board(lb)
-    }
-
-    /// The same board, whose predictions have at least the standard error that it earned, in the metric's unit.
-    pub(super) fn with_earned(self, earned: f64) -> Self {
-        Self { earned, ..self }
+        match Pair::of_absolute_errors() {
+            Some(pair) => Self::of_pair(lb, pair),
+            None => Err(LbError::NoMethod { metric: "mae".to_owned(), why: "here" }),
+        }
     }
 
     pub(super) fn of_pair(lb: &PublicLb, pair: Pair) -> Result<Self, LbError> {
@@ -86,7 +88,7 @@ impl Board {
             PublicPart::Unknown { .. } => ((0..lb.n_rows()).collect(), false),
         };
         let n_public = lb.part().n_public();
-        let natural: Vec<Block> = lb.files().par_iter().map(|file| file.values.select(&rows)).collect();
+        let natural: Vec<Block> = lb.files().par_iter().map(|file| pair.judged(file.values.select(&rows))).collect();
         let none = || LbError::NoMethod { metric: pair.metric.label(), why: "of predictions of this shape" };
         // What a metric asks of members is the same whatever its labels are.
         let preparation = pair.bind(&natural[0]).ok_or_else(none)?.preparation();
@@ -99,7 +101,7 @@ impl Board {
         let n = entered.len();
         let made_up = |weights: &[f64]| {
             let mut labels = identity::mix(&entered, weights);
-            pair.space.get().leave(&mut labels);
+            pair.inner().get().leave(&mut labels);
             labels
         };
         let rho_of = |bound: &dyn Bound| -> Vec<f64> {
@@ -110,7 +112,7 @@ impl Board {
         let bound = pair.bind(&first).ok_or_else(none)?;
         let rho = rho_of(&*bound);
         let constraints = Constraints::of(Domain::Simplex, n);
-        let objective = LeaderboardObjective::new(held(entered.clone(), &*bound, pair.space, true), rho, 1.0, false);
+        let objective = LeaderboardObjective::new(held(entered.clone(), &*bound, pair.inner(), true), rho, 1.0, false);
         let task = Task {
             objective: &objective,
             constraints: &constraints,
@@ -150,7 +152,11 @@ impl Board {
                 gram[j * n + i] = gram[i * n + j]; // the same to the last bit on both sides
             }
         }
-        let regression = Regression::new(gram, &half_units, pair.sums_to_one);
+        let noise = match pair.unit {
+            Unit::MeanAbsolute => moment_matched::noise(&gram, &half_units, &rho, spread),
+            Unit::Same | Unit::Root => 0.0,
+        };
+        let regression = Regression::new(gram, &half_units, noise, pair.sums_to_one);
         let inflation = regression.inflation(&rho);
         Ok(Self {
             pair,
@@ -167,7 +173,7 @@ impl Board {
             regression,
             inflation,
             level: best.loss,
-            earned: 0.0,
+            noise,
         })
     }
 
@@ -200,21 +206,35 @@ impl Board {
         self.n_public
     }
 
-    /// The fit of a prediction whose values on the looked-at rows are `natural`, and its entered values.
+    /// Values of all test rows as they are judged on the looked-at ones.
+    fn judged(&self, values: &Block) -> Block {
+        self.pair.judged(values.select(&self.rows))
+    }
+
+    /// The fit of a prediction whose judged values are `natural`.
     fn fit(&self, natural: &Block) -> Fit {
         let entered = self.pair.enter(natural, self.bound.preparation());
         let lever = self.levers.of(&entered);
+        // A file that was scored has its score, whatever the moments of its errors are.
+        if self.noise > 0.0
+            && let Some(own) = self.x.iter().position(|x| *x == lever)
+        {
+            return self.regression.alone(own);
+        }
         let weighted = self.levers.weighted(&lever);
         let scale = Self::scale(&self.pair, self.n_public, self.rows.len(), self.labels.n_outputs());
         let cross: Vec<f64> = self.x.par_iter().map(|x| scale * num::dot(&weighted, x.values())).collect();
         let own = scale * num::dot(&weighted, lever.values());
         let mut fit = self.regression.fit(&cross, own);
         // Where hardly anything is left, the difference of large sums cannot tell how much: what is left itself can.
-        if fit.residual <= CANCELED * own {
+        if fit.residual <= CANCELED * fit.size {
             let mut left = lever;
             self.x.iter().zip(&fit.coefficients).for_each(|(x, c)| left.add_scaled(-c, x));
             fit.residual = scale * num::dot(&self.levers.weighted(&left), left.values());
         }
+        // Its own noise, and that of the scores that it is predicted from.
+        let squares: f64 = fit.coefficients.iter().map(|c| c * c).sum();
+        fit.residual = fit.residual * self.inflation * self.inflation + self.noise * (1.0 + squares);
         fit
     }
 
@@ -222,7 +242,7 @@ impl Board {
     /// it would be submitted.
     #[must_use]
     pub fn predict(&self, values: &Block) -> Predicted {
-        let natural = values.select(&self.rows);
+        let natural = self.judged(values);
         let fit = self.fit(&natural);
         let loss = identity::loss(&*self.bound, &natural) + num::dot(&fit.coefficients, &self.rho);
         let public_rows = if self.known {
@@ -238,19 +258,21 @@ impl Board {
         };
         let slope = self.pair.unit.slope(loss);
         let bound: f64 = fit.coefficients.iter().zip(&self.half_units).map(|(c, half)| c.abs() * half).sum();
-        let (rounding, regression) = (fit.rounding.sqrt(), fit.residual.sqrt() * self.inflation);
-        let negligible = regression <= NEGLIGIBLE * bound.max(1e-9 * loss.abs());
-        let regression = if negligible { 0.0 } else { regression };
-        // A file that was scored has its score, whatever the moments of its errors are.
-        let own = fit.coefficients.iter().any(|c| (c - 1.0).abs() < 1e-6) && negligible;
+        let bound = bound.max(1e-9 * loss.abs());
+        let (rounding, regression) = (fit.rounding.sqrt(), fit.residual.sqrt());
+        // Digits that a file or a store has cut off leave something open too: with them the bound is still one.
+        let open = SURE * regression;
+        let follows = open <= bound;
+        let regression = if open <= NEGLIGIBLE * bound { 0.0 } else { regression };
+        let bound = if follows { bound + open } else { bound };
         let parts = Parts {
             rounding: slope * rounding,
             rounding_bound: slope * bound,
             public_rows: slope * public_rows,
-            regression: if own { 0.0 } else { (slope * regression).max(self.earned) },
+            regression: slope * regression,
             ..Parts::default()
         };
-        let method = match (self.pair.unit, negligible, self.known) {
+        let method = match (self.pair.unit, follows, self.known) {
             (Unit::MeanAbsolute, ..) => Method::MomentMatched,
             (_, false, _) => Method::Regression,
             (_, true, true) => Method::Exact,
@@ -265,7 +287,7 @@ impl Board {
     pub(super) fn covariance(&self, candidates: &[&Block]) -> (Vec<f64>, f64) {
         let levers: Vec<Block> = candidates
             .par_iter()
-            .map(|values| self.levers.of(&self.pair.enter(&values.select(&self.rows), self.bound.preparation())))
+            .map(|values| self.levers.of(&self.pair.enter(&self.judged(values), self.bound.preparation())))
             .collect();
         let scale = Self::scale(&self.pair, self.n_public, self.rows.len(), self.labels.n_outputs());
         // Each prediction's lever without what the files say of it.
@@ -300,7 +322,7 @@ impl Board {
     /// labels anew: what a gain has to exceed to be more than noise (Blum and Hardt, ICML 2015).
     #[must_use]
     pub fn paired_standard_error(&self, a: &Block, b: &Block) -> f64 {
-        let (a, b) = (a.select(&self.rows), b.select(&self.rows));
+        let (a, b) = (self.judged(a), self.judged(b));
         let [x, y] = [&a, &b].map(|it| self.levers.of(&self.pair.enter(it, self.bound.preparation())));
         let mut difference = x;
         difference.values_mut().iter_mut().zip(y.values()).for_each(|(x, y)| *x -= y);
@@ -321,20 +343,21 @@ impl Board {
         sums_to_one: bool,
         labels: &'a dyn Bound,
     ) -> Box<dyn Objective + 'a> {
-        let natural: Vec<Block> = members.par_iter().map(|values| values.select(&self.rows)).collect();
         let preparation = self.bound.preparation();
         let rooted = self.pair.unit != Unit::Same;
         let scale = if self.pair.unit == Unit::MeanAbsolute { std::f64::consts::FRAC_2_PI } else { 1.0 };
         if space == self.pair.space && (sums_to_one || !self.pair.sums_to_one) {
+            let natural: Vec<Block> = members.par_iter().map(|values| self.judged(values)).collect();
             let shift: Vec<f64> =
                 natural.iter().map(|values| num::dot(&self.fit(values).coefficients, &self.rho)).collect();
             let entered = natural.into_par_iter().map(|values| self.pair.enter(&values, preparation)).collect();
-            let inner = held(entered, &*self.bound, space, sums_to_one);
+            let inner = held(entered, &*self.bound, self.pair.inner(), sums_to_one);
             return Box::new(LeaderboardObjective::new(inner, shift, scale, rooted));
         }
-        let entered: Vec<Block> = natural
-            .into_par_iter()
-            .map(|mut values| {
+        let entered: Vec<Block> = members
+            .par_iter()
+            .map(|values| {
+                let mut values = values.select(&self.rows);
                 space.get().enter(self.pair.encoding(), preparation, &mut values);
                 values
             })

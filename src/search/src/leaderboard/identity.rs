@@ -28,7 +28,7 @@ pub(crate) enum Family {
     Binary,
     /// One class per row, entered as logarithms.
     Classes,
-    /// A number per cell, entered as it is.
+    /// A number per cell, entered as it is (of RMSLE: its logarithm).
     Squares,
 }
 
@@ -103,6 +103,8 @@ impl Pair {
             "kl_divergence" => (Family::Classes, SpaceName::Log, Unit::Same, true),
             "mse" => (Family::Squares, SpaceName::Linear, Unit::Same, true),
             "rmse" => (Family::Squares, SpaceName::Linear, Unit::Root, true),
+            // Root mean squared errors of logarithms, which are what is blended.
+            "rmsle" => (Family::Squares, SpaceName::Log1p, Unit::Root, true),
             _ => return None,
         };
         let spec = match family {
@@ -130,10 +132,23 @@ impl Pair {
         })
     }
 
-    /// Submitted values on the scale of averaging.
-    pub(crate) fn enter(&self, values: &Block, preparation: Preparation) -> Block {
-        let mut entered = values.clone();
-        self.space.get().enter(self.encoding(), preparation, &mut entered);
+    /// Submitted values as the additive metric judges them: as they are, or as the logarithms that RMSLE squares.
+    pub(crate) fn judged(&self, mut values: Block) -> Block {
+        if self.space != self.inner() {
+            self.space.get().enter(self.encoding(), Preparation::default(), &mut values);
+        }
+        values
+    }
+
+    /// The space in which judged values are averaged.
+    pub(crate) fn inner(&self) -> SpaceName {
+        if self.space == SpaceName::Log1p { SpaceName::Linear } else { self.space }
+    }
+
+    /// Judged values on the scale of averaging.
+    pub(crate) fn enter(&self, judged: &Block, preparation: Preparation) -> Block {
+        let mut entered = judged.clone();
+        self.inner().get().enter(self.encoding(), preparation, &mut entered);
         entered
     }
 

@@ -27,7 +27,7 @@ mod search;
 mod laws;
 
 pub use board::Board;
-pub use search::{LbOutcome, LbProblem, Target, canonical_space, search};
+pub use search::{LbOutcome, LbProblem, Target, canonical_space, predict, search};
 
 use crate::search::SearchError;
 use blend_core::leaderboard::PublicLbError;
@@ -77,6 +77,15 @@ pub struct Predicted {
     pub parts: Parts,
 }
 
+impl Predicted {
+    /// Whether the score follows from those of scored files: they leave no more of it open than their rounding does, or
+    /// the digits of single precision.
+    #[must_use]
+    pub fn is_told(&self) -> bool {
+        self.parts.regression <= self.parts.rounding_bound.max(1e-6 * self.score.abs())
+    }
+}
+
 /// Parts of a standard error, in the metric's unit; their squares add up.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Parts {
@@ -88,8 +97,10 @@ pub struct Parts {
     pub public_rows: f64,
     /// The prediction is no blend of scored files.
     pub regression: f64,
-    /// What the method got wrong in rehearsals, all of these parts together; they are zero then.
+    /// What the method got wrong in rehearsals: rounding and public rows are in it, and zero then.
     pub rehearsed: f64,
+    /// Members have moved from their CV by more or less than all of them have, and what of it a blend keeps is not known.
+    pub luck: f64,
     /// Mean of predicted less actual scores in rehearsals. It is said, not taken off.
     pub bias: f64,
 }

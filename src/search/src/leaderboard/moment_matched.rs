@@ -1,24 +1,25 @@
 //! Mean absolute errors without out-of-fold rows: taken for those of normal residuals, whose mean square is
-//! `(pi/2) s^2`, they follow the identity of squared errors. How wrong that is, the scored files themselves tell: each is
-//! predicted from the others.
+//! `(pi/2) s^2`, they follow the identity of squared errors, each up to an error of its own. How large those are, the
+//! scored files themselves tell: each is predicted from the others.
 
-use super::{Board, LbError, identity::Pair};
-use blend_core::PublicLb;
-use rayon::prelude::*;
+use super::regression::Regression;
 
-/// The board of mean absolute errors, with the error that leaving out each scored file earns.
-pub(super) fn board(lb: &PublicLb) -> Result<Board, LbError> {
-    let none = || LbError::NoMethod { metric: "mae".to_owned(), why: "here" };
-    let of = |lb: &PublicLb| Board::of_pair(lb, Pair::of_absolute_errors().ok_or_else(none)?);
-    let board = of(lb)?;
-    let errors: Vec<f64> = (0..lb.files().len())
-        .into_par_iter()
-        .filter_map(|left_out| {
-            let others = of(&lb.without(left_out)?).ok()?;
-            let file = &lb.files()[left_out];
-            Some(others.predict(&file.values).score - file.score)
-        })
-        .collect();
-    let square = errors.iter().map(|error| error * error).sum::<f64>() / (errors.len() as f64).max(1.0);
-    Ok(board.with_earned(square.sqrt()))
+/// Halvings of the range of variances.
+const HALVINGS: usize = 16;
+
+/// The variance of what keeps a score from following from its moments, in squares of the additive unit: the least with
+/// which files that are left out are as wrong as they are said to be. `gram`, `half_units` and `rho` are a
+/// [`Regression`]'s; `level` is the size of a mean square.
+pub(super) fn noise(gram: &[f64], half_units: &[f64], rho: &[f64], level: f64) -> f64 {
+    let honest = |noise: f64| Regression::new(gram.to_vec(), half_units, noise, true).left_out(rho) <= 1.0;
+    if honest(0.0) {
+        return 0.0;
+    }
+    // From a millionth of a mean square to all of it.
+    let (mut low, mut high) = (1e-12 * level * level, level * level);
+    for _ in 0..HALVINGS {
+        let middle = (low * high).sqrt();
+        if honest(middle) { high = middle } else { low = middle }
+    }
+    high
 }

@@ -1,9 +1,10 @@
 //! Any metric: out-of-fold predictions, blurred until each member is as bad as its public score says.
 //!
-//! A member whose public score is worse than its CV by more than all members' are has lost something on the test rows
-//! that averaging can make up for. Independent noise stands for it: member k's predictions get as much as brings its CV
-//! to its public score, less the shift that is common to all. Then plain CV of the blurred members says what blends of
-//! them will score.
+//! A member whose public score is worse than its CV by more than members' are as a rule has lost something on the test
+//! rows that averaging can make up for. Independent noise stands for it: member k's predictions get as much as brings its
+//! CV to its public score, less the shift that is common to all, their median. Then plain CV of the blurred members says
+//! what blends of them will score. A member that has gained, as one whose test predictions are means over folds, cannot
+//! be sharpened: how much of its own share of luck, good or bad, reaches a blend is not known, and is part of the error.
 
 use super::LbError;
 use crate::{
@@ -34,6 +35,8 @@ pub(super) struct NoiseMatched<'a> {
     blurred: Vec<Predictions<Oof>>,
     /// Public loss less CV loss, common to all.
     shift: f64,
+    /// What each member's public loss has beyond its CV loss and the shift.
+    beyond: Vec<f64>,
 }
 
 impl<'a> NoiseMatched<'a> {
@@ -48,7 +51,8 @@ impl<'a> NoiseMatched<'a> {
         let inside: Vec<Block> = whole.iter().map(|values| values.select(&rows)).collect();
         let wanted: Vec<f64> = scores.iter().map(|score| direction.loss(Score(*score)).value()).collect();
         let own: Vec<f64> = inside.iter().map(loss).collect();
-        let shift = wanted.iter().zip(&own).map(|(s, cv)| s - cv).fold(f64::INFINITY, f64::min);
+        let moved: Vec<f64> = wanted.iter().zip(&own).map(|(s, cv)| s - cv).collect();
+        let shift = median(&moved);
         let mut blurred = Vec::new();
         for (k, member) in problem.members.members().iter().enumerate() {
             let kind = member.encoding().kind.as_probability();
@@ -70,7 +74,8 @@ impl<'a> NoiseMatched<'a> {
             // The shape is the member's own.
             blurred.extend(blurred_member);
         }
-        Ok(Self { problem, bound, blurred, shift })
+        let beyond = moved.iter().map(|it| it - shift).collect();
+        Ok(Self { problem, bound, blurred, shift, beyond })
     }
 
     /// The public score of a blend.
@@ -79,6 +84,11 @@ impl<'a> NoiseMatched<'a> {
         let blend = Pool::new(&weighted, self.problem.space, self.bound.preparation()).whole(&self.problem.scope.rows);
         let direction = self.bound.direction();
         direction.score(Loss::new(loss_of(&*self.bound, direction, &blend) + self.shift)).0
+    }
+
+    /// The standard error that members' own luck gives a blend, were all of it the blend's too.
+    pub(super) fn luck(&self, weights: &[f64]) -> f64 {
+        self.beyond.iter().zip(weights).map(|(it, w)| (it * w) * (it * w)).sum::<f64>().sqrt()
     }
 
     /// The loss of blends, up to the shift.
@@ -96,6 +106,13 @@ impl<'a> NoiseMatched<'a> {
     pub(super) fn direction(&self) -> Direction {
         self.bound.direction()
     }
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let n = sorted.len();
+    0.5 * (sorted[(n - 1) / 2] + sorted[n / 2])
 }
 
 fn loss_of(bound: &dyn Bound, direction: Direction, values: &Block) -> f64 {

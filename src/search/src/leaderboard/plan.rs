@@ -78,11 +78,12 @@ fn unscored(part: &PublicPart, spec: &MetricSpec, candidates: &[&Block]) -> Resu
         .or_else(absolute)
         .ok_or_else(|| LbError::NoMethod { metric: spec.name.clone(), why: "before any file is scored" })?;
     let none = || LbError::NoMethod { metric: pair.metric.label(), why: "of predictions of this shape" };
-    let preparation = pair.bind(candidates[0]).ok_or_else(none)?.preparation();
-    let entered: Vec<Block> = candidates.iter().map(|values| pair.enter(values, preparation)).collect();
+    let judged: Vec<Block> = candidates.iter().map(|values| pair.judged((*values).clone())).collect();
+    let preparation = pair.bind(&judged[0]).ok_or_else(none)?.preparation();
+    let entered: Vec<Block> = judged.iter().map(|values| pair.enter(values, preparation)).collect();
     let n = entered.len();
     let mut labels = mix(&entered, &vec![1.0 / n as f64; n]);
-    pair.space.get().leave(&mut labels);
+    pair.inner().get().leave(&mut labels);
     // Numbers have no scale of their own here: that of the members' differences.
     let spread = if pair.family == Family::Squares {
         let squares = |z: &Block| z.values().iter().zip(labels.values()).map(|(z, y)| (z - y) * (z - y)).sum::<f64>();

@@ -14,7 +14,7 @@ use crate::{
     solver::{Found, Task},
 };
 use blend_core::{
-    Block, Direction, Predictions, RowSet, Score,
+    Block, Direction, Predictions, PublicLb, RowSet, Score,
     judge::{Bound, Preparation},
     pool,
     truth::LabelValues,
@@ -31,7 +31,7 @@ pub(super) enum Predictor<'a> {
     /// AUC.
     Binormal { binormal: Binormal, scores: Vec<f64> },
     /// Any metric.
-    Noise { noise: Box<NoiseMatched<'a>> },
+    Noise { noise: Box<NoiseMatched<'a>>, scores: Vec<f64> },
 }
 
 impl<'a> Predictor<'a> {
@@ -54,7 +54,7 @@ impl<'a> Predictor<'a> {
                 }
                 _ => {
                     let scores = scores(problem, Method::NoiseMatched)?;
-                    Ok(Self::Noise { noise: Box::new(NoiseMatched::new(*oof, &scores, seed)?) })
+                    Ok(Self::Noise { noise: Box::new(NoiseMatched::new(*oof, &scores, seed)?), scores })
                 }
             },
             (Err(error), _) => Err(error),
@@ -72,13 +72,13 @@ impl<'a> Predictor<'a> {
         match self {
             Self::Board { .. } => Direction::Lower,
             Self::Binormal { .. } => Direction::Higher,
-            Self::Noise { noise } => noise.direction(),
+            Self::Noise { noise, .. } => noise.direction(),
         }
     }
 
     /// What a predicted loss has beyond the objective.
     pub(super) fn shift(&self) -> f64 {
-        if let Self::Noise { noise } = self { noise.shift() } else { 0.0 }
+        if let Self::Noise { noise, .. } = self { noise.shift() } else { 0.0 }
     }
 
     /// What is minimised: the predicted public loss, up to [`Self::shift`].
@@ -89,7 +89,7 @@ impl<'a> Predictor<'a> {
                 board.objective(&blocks, problem.space, problem.domain.sums_to_one(), &**labels)
             }
             Self::Binormal { binormal, scores } => Box::new(BinormalObjective { binormal, n: scores.len() }),
-            Self::Noise { noise } => noise.objective(),
+            Self::Noise { noise, .. } => noise.objective(),
         }
     }
 
@@ -103,35 +103,46 @@ impl<'a> Predictor<'a> {
 
     /// Predicted public scores of blends.
     pub(super) fn predict(&self, problem: &LbProblem<'_>, queries: &[Vec<f64>], seed: u64) -> Vec<Predicted> {
-        let (method, values): (Method, Vec<f64>) = match self {
+        let half_unit = problem.lb.files().iter().map(|file| file.half_unit).fold(f64::INFINITY, f64::min);
+        let (method, actual, guesses): (Method, &[f64], Vec<(f64, f64)>) = match self {
             Self::Board { board, .. } => {
                 let preparation = board.preparation();
                 return queries.iter().map(|weights| board.predict(&written(problem, preparation, weights))).collect();
             }
-            Self::Binormal { binormal, .. } => (Method::Binormal, queries.iter().map(|w| binormal.score(w)).collect()),
-            Self::Noise { noise } => (Method::NoiseMatched, queries.iter().map(|w| noise.score(w)).collect()),
+            Self::Binormal { binormal, scores } => {
+                (Method::Binormal, scores, queries.iter().map(|w| (binormal.score(w), 0.0)).collect())
+            }
+            Self::Noise { noise, scores } => {
+                (Method::NoiseMatched, scores, queries.iter().map(|w| (noise.score(w), noise.luck(w))).collect())
+            }
         };
-        let earned = problem.oof.as_ref().and_then(|oof| self.rehearsed(problem, oof, queries, seed));
-        let one = |(i, score): (usize, f64)| {
+        let earned =
+            problem.oof.as_ref().and_then(|oof| self.rehearsed(oof, problem.lb, actual, half_unit, queries, seed));
+        let one = |(i, (score, luck)): (usize, (f64, f64))| {
+            // A member alone has the score that it was given.
+            if let Some(own) = alone(&queries[i]) {
+                let parts = Parts { rounding: half_unit / 3f64.sqrt(), rounding_bound: half_unit, ..Parts::default() };
+                return Predicted { score: actual[own], standard_error: parts.rounding, method, parts };
+            }
             // Without rows to rehearse on nothing is known of the error.
             let Earned { bias, error } =
                 earned.as_ref().map_or(Earned { bias: 0.0, error: f64::INFINITY }, |all| all[i]);
-            let parts = Parts { rehearsed: error, bias, ..Parts::default() };
-            Predicted { score, standard_error: error, method, parts }
+            let parts = Parts { rehearsed: error, bias, luck, ..Parts::default() };
+            Predicted { score, standard_error: error.hypot(luck), method, parts }
         };
-        values.into_iter().enumerate().map(one).collect()
+        guesses.into_iter().enumerate().map(one).collect()
     }
 
     fn rehearsed(
         &self,
-        problem: &LbProblem<'_>,
         oof: &Problem<'_>,
+        lb: &PublicLb,
+        actual: &[f64],
+        half_unit: f64,
         queries: &[Vec<f64>],
         seed: u64,
     ) -> Option<Vec<Earned>> {
-        let half_unit = problem.lb.files().iter().map(|file| file.half_unit).fold(f64::INFINITY, f64::min);
-        let n_public = problem.lb.part().n_public();
-        rehearse(oof, n_public, half_unit, queries, seed, |rest, scores, draw| match self {
+        rehearse(oof, lb.part().n_public(), actual, half_unit, queries, seed, |rest, scores, draw| match self {
             Self::Noise { .. } => {
                 let noise = NoiseMatched::new(*rest, scores, seed ^ draw).ok()?;
                 Some(queries.iter().map(|weights| noise.score(weights)).collect())
@@ -146,6 +157,12 @@ impl<'a> Predictor<'a> {
             Self::Board { .. } => None,
         })
     }
+}
+
+/// The member that has all the weight.
+fn alone(weights: &[f64]) -> Option<usize> {
+    let mut heavy = (0..weights.len()).filter(|&k| weights[k] != 0.0);
+    heavy.next().filter(|&k| weights[k] == 1.0 && heavy.next().is_none())
 }
 
 fn of_rows(member: &Predictions<blend_core::Oof>, problem: &Problem<'_>, set: &RowSet) -> Block {
@@ -167,7 +184,7 @@ fn positives(problem: &Problem<'_>) -> Option<f64> {
 fn scores(problem: &LbProblem<'_>, method: Method) -> Result<Vec<f64>, LbError> {
     let files = problem.lb.files();
     let of = |(model, values): &(blend_core::ModelId, Block)| {
-        let own = files.iter().find(|file| file.values == *values);
+        let own = files.iter().find(|file| file.holds(values));
         let missing = || LbError::NotScored { model: model.to_string(), method: method.name() };
         own.map(|file| file.score).ok_or_else(missing)
     };

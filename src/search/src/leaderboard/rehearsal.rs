@@ -1,5 +1,6 @@
 //! Error bars that were earned: leaderboards of the public size are drawn from out-of-fold rows, where the truth is
-//! known, and the same estimator is run on them.
+//! known, and the same estimator is run on them. Errors count in shares of how far the members' scores lie from perfect
+//! on the drawn rows: what an easy draw of nearly perfect scores gets wrong says little of a hard one.
 
 use crate::{
     random::Random,
@@ -20,12 +21,13 @@ pub(super) struct Earned {
     pub(super) error: f64,
 }
 
-/// How `predict` does on the blends `queries`: given the rows that are left as out-of-fold rows, the members' scores on
-/// the drawn rows, rounded, and the number of draw, it gives the predicted scores of the blends on the drawn rows.
-/// `None` where there are too few rows to draw from.
+/// How `predict` does on the blends `queries` where the members have the public scores `actual`: given the rows that are
+/// left as out-of-fold rows, the members' scores on the drawn rows, rounded, and the number of draw, it gives the
+/// predicted scores of the blends on the drawn rows. `None` where there are too few rows to draw from.
 pub(super) fn rehearse(
     problem: &Problem<'_>,
     n_public: usize,
+    actual: &[f64],
     half_unit: f64,
     queries: &[Vec<f64>],
     seed: u64,
@@ -38,6 +40,8 @@ pub(super) fn rehearse(
         return None;
     }
     let members: Vec<&Predictions<Oof>> = problem.members.members().iter().collect();
+    let optimum = problem.metric.info().optimum;
+    let distance = |scores: &[f64]| scores.iter().map(|score| (score - optimum).abs()).sum::<f64>();
     let run = |draw: u64| -> Option<Vec<f64>> {
         let mut random = Random::new(seed ^ ((draw + 1) << 24));
         let mut order = rows.clone();
@@ -53,12 +57,16 @@ pub(super) fn rehearse(
         let unit = 2.0 * half_unit;
         let scores: Vec<f64> =
             members.iter().map(|member| (score_member(member, &public, &*bound) / unit).round() * unit).collect();
+        let share = distance(actual) / distance(&scores);
+        if !share.is_finite() {
+            return None;
+        }
         let scope = Scope { name: problem.scope.name.clone(), rows: rest };
         let predicted = predict(&Problem { scope: &scope, ..*problem }, &scores, draw)?;
         let errors = queries.iter().zip(predicted).map(|(weights, predicted)| {
             let weighted: Vec<_> = members.iter().copied().zip(weights.iter().copied()).collect();
             let blend = Pool::new(&weighted, problem.space, bound.preparation()).whole(&public);
-            predicted - judge::score(&*bound, &blend)
+            share * (predicted - judge::score(&*bound, &blend))
         });
         Some(errors.collect())
     };

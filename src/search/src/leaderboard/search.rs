@@ -166,6 +166,11 @@ pub fn search(problem: &LbProblem<'_>, options: &Options, control: &Control<'_>)
     })
 }
 
+/// Predicted public scores of blends of the members, each with the `weights` of one blend in the members' order.
+pub fn predict(problem: &LbProblem<'_>, weights: &[Vec<f64>], seed: u64) -> Result<Vec<Predicted>, LbError> {
+    Ok(Predictor::of(problem, seed)?.predict(problem, weights, seed))
+}
+
 /// The space in which a metric's public scores follow from each other; `None` where there is none.
 #[must_use]
 pub fn canonical_space(spec: &MetricSpec) -> Option<SpaceName> {

@@ -9,16 +9,15 @@ use crate::{
     args::{Arguments, leaderboard::LbAdd},
     context::Context,
     failure::{DATA, Failure},
-    leaderboard::{self, TestRows, board, search::predicted_value},
+    leaderboard::{self, Target, TestRows, board, search::predicted_value},
     report::{Screen, score, small},
 };
-use blend_core::{Block, Score, ScoredFile};
+use blend_core::{Score, ScoredFile};
 use blend_record::{
     Ledger,
     ledger::{Event, Scored},
 };
-use blend_search::leaderboard::Predicted;
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub(crate) fn run(arguments: &Arguments, it: &LbAdd, screen: &Screen) -> Result<bool, Failure> {
     let context = Context::open(arguments)?;
@@ -30,7 +29,7 @@ pub(crate) fn run(arguments: &Arguments, it: &LbAdd, screen: &Screen) -> Result<
     let test = TestRows::of(&context)?;
     let target = leaderboard::resolve(&context, &test, &ledger, &it.what)?;
     let scored = Scored {
-        what: target.what,
+        what: target.what.clone(),
         content: target.content,
         public,
         decimals: it.decimals,
@@ -40,7 +39,7 @@ pub(crate) fn run(arguments: &Arguments, it: &LbAdd, screen: &Screen) -> Result<
     let what = scored.what.to_string();
     let known = !it.correct && is_known(&context, &ledger, &scored);
     let told = match public.filter(|_| !known) {
-        Some(public) => judge(&context, &test, &ledger, &target.values, it, public)?,
+        Some(public) => judge(&context, &test, &ledger, &target, it, public)?,
         None => Told::default(),
     };
     if known {
@@ -53,12 +52,11 @@ pub(crate) fn run(arguments: &Arguments, it: &LbAdd, screen: &Screen) -> Result<
             given.into_iter().flatten().map(|(kind, value)| format!("{kind} {}", score(value))).collect();
         screen.line(format!("recorded `{what}`: {}", given.join(", ")));
     }
-    if let Some((predicted, difference)) = &told.predicted {
+    if let Some(Expected { score: predicted, standard_error, method, difference, .. }) = &told.expected {
         screen.line(format!(
-            "  predicted {} +- {} ({}): {difference:+.1} standard errors off",
-            score(predicted.score),
-            small(predicted.standard_error),
-            predicted.method.name()
+            "  predicted {} +- {} ({method}): {difference:+.1} standard errors off",
+            score(*predicted),
+            small(*standard_error),
         ));
         if difference.abs() > ALARM {
             screen.line(screen.red(&alarm(&what, *difference)));
@@ -76,9 +74,9 @@ pub(crate) fn run(arguments: &Arguments, it: &LbAdd, screen: &Screen) -> Result<
         "public": public,
         "private": it.private,
         "recorded": !known,
-        "predicted_public": told.predicted.as_ref().map(|(it, _)| predicted_value(it)),
-        "difference_in_standard_errors": told.predicted.as_ref().map(|(_, difference)| difference),
-        "alarm": told.predicted.as_ref().map(|(_, difference)| difference.abs() > ALARM),
+        "predicted_public": told.expected.as_ref().map(|it| it.value.clone()),
+        "difference_in_standard_errors": told.expected.as_ref().map(|it| it.difference),
+        "alarm": told.expected.as_ref().map(|it| it.difference.abs() > ALARM),
         "gain": told.gain.as_ref().map(|it| json!({
             "over": it.over, "gain": it.gain, "standard_error": it.standard_error, "noise": it.is_noise(),
         })),
@@ -90,9 +88,27 @@ pub(crate) fn run(arguments: &Arguments, it: &LbAdd, screen: &Screen) -> Result<
 /// What a new score says beside itself.
 #[derive(Default)]
 struct Told {
-    /// What was predicted, and predicted less actual score in standard errors.
-    predicted: Option<(Predicted, f64)>,
+    expected: Option<Expected>,
     gain: Option<Gain>,
+}
+
+/// What was predicted.
+struct Expected {
+    score: f64,
+    standard_error: f64,
+    method: String,
+    /// Predicted less actual score, in standard errors.
+    difference: f64,
+    /// As `--json` says it.
+    value: Value,
+}
+
+impl Expected {
+    fn new(score: f64, standard_error: f64, method: &str, value: Value, public: f64, half_unit: f64) -> Self {
+        let error = standard_error.hypot(half_unit / 3f64.sqrt()).max(f64::MIN_POSITIVE);
+        let difference = (score - public) / error;
+        Self { score, standard_error, method: method.to_owned(), difference, value }
+    }
 }
 
 /// A new public score against the best one before it.
@@ -124,21 +140,30 @@ fn judge(
     context: &Context,
     test: &TestRows,
     ledger: &Ledger,
-    values: &Block,
+    target: &Target,
     it: &LbAdd,
     public: f64,
 ) -> Result<Told, Failure> {
+    let values = &target.values;
     let mut told = Told::default();
     let half_unit = board::half_unit(it.decimals.unwrap_or_else(|| leaderboard::decimals(context)));
     // What is known before says what was to be expected; where nothing is, or no method, there is nothing to say.
     let before = board::known(context, test, ledger, Vec::new()).ok();
     let known = |files: &[ScoredFile]| files.iter().any(|file| file.values == *values);
-    if let Some(before) = before.as_ref().filter(|before| !known(before.lb.files()))
+    let new = !before.as_ref().is_some_and(|before| known(before.lb.files()));
+    // What `submit` left in the ledger, for metrics whose scored files say nothing of others.
+    if let Some(said) = ledger.made(|made| made.content == target.content).and_then(|made| made.predicted.as_ref())
+        && new
+    {
+        let value = json!({"score": said.score, "standard_error": said.standard_error, "method": said.method});
+        told.expected = Some(Expected::new(said.score, said.standard_error, &said.method, value, public, half_unit));
+    }
+    if let Some(before) = before.as_ref().filter(|_| new)
         && let Ok(board) = board::board(context, &before.lb)
     {
-        let predicted = board.predict(values);
-        let error = predicted.standard_error.hypot(half_unit / 3f64.sqrt()).max(f64::MIN_POSITIVE);
-        told.predicted = Some((predicted, (predicted.score - public) / error));
+        let it = board.predict(values);
+        let value = predicted_value(&it);
+        told.expected = Some(Expected::new(it.score, it.standard_error, it.method.name(), value, public, half_unit));
         let direction = context.metric.info().direction;
         let files = before.lb.files();
         let gain = |file: &ScoredFile| direction.gain(Score(public), Score(file.score));
@@ -150,9 +175,8 @@ fn judge(
             });
         }
     }
-    let alone = before.is_none_or(|before| !known(before.lb.files()));
     // The same values with another score are kept and named; another file's score has to be possible.
-    if alone && !it.correct && board::public_part(context, test).is_ok() {
+    if new && !it.correct && board::public_part(context, test).is_ok() {
         let file = ScoredFile { name: it.what.clone(), values: values.clone(), score: public, half_unit };
         if let Ok(all) = board::known(context, test, ledger, vec![file]) {
             match board::board(context, &all.lb) {

@@ -16,22 +16,21 @@ pub(crate) fn run(arguments: &Arguments, it: &LbPredict, screen: &Screen) -> Res
     let targets = it
         .what
         .iter()
-        .map(|word| Ok((word, leaderboard::resolve(&context, &test, &ledger, word)?)))
+        .map(|word| leaderboard::resolve(&context, &test, &ledger, word))
         .collect::<Result<Vec<_>, Failure>>()?;
     let known = board::known(&context, &test, &ledger, Vec::new())?;
     known.left_out.iter().for_each(|why| screen.note(format!("left out: {why}")));
-    let board = board::board(&context, &known.lb)?;
+    let predictions = leaderboard::predict(&context, &test, &known, &targets, arguments.seed)?;
     let mut table = TextTable::new(&["", ">public score", ">+-", "method"]);
     let mut values = Vec::new();
-    for (word, target) in &targets {
-        let predicted = board.predict(&target.values);
+    for (word, predicted) in it.what.iter().zip(&predictions) {
         table.row(vec![
-            (*word).clone(),
+            word.clone(),
             score(predicted.score),
             small(predicted.standard_error),
             predicted.method.name().to_owned(),
         ]);
-        values.push(json!({"what": word, "predicted_public": predicted_value(&predicted)}));
+        values.push(json!({"what": word, "predicted_public": predicted_value(predicted)}));
     }
     for (i, line) in table.lines().iter().enumerate() {
         screen.line(if i == 0 { screen.dim(line) } else { line.clone() });
