@@ -3,4 +3,4 @@
 # test labels are known. The pools lie in ../shared/data, or where BLEND_SHARED says.
 set -eu
 cd "$(dirname "$0")/../.."
-cargo test --quiet -p blend --test it -- --ignored --nocapture --exact leaderboard::bench::tables | grep '^|\|^$'
+cargo test --quiet --workspace --test it -- --ignored --nocapture --exact leaderboard::bench::tables | grep '^|\|^$'

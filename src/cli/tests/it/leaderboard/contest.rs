@@ -9,9 +9,9 @@ use blend_core::{
     output::{Encoding, OutputKind},
     pool::Pool,
     space::SpaceName,
-    truth::{LabelValues, Labels},
+    truth::{LabelValues, Labels, direction},
 };
-use blend_store::{IdSpec, feather};
+use blend_store::{IdSpec, Table, feather};
 use serde_json::Value;
 use std::{
     fmt::Write as _,
@@ -51,22 +51,41 @@ impl Contest {
         yaml: &str,
     ) -> Option<Self> {
         let data = shared(test, name)?;
-        let table = table(&data.join(labels), IdSpec::FirstColumn);
+        let labels = table(&data.join(labels), IdSpec::FirstColumn);
+        let yaml = yaml.replace("DATA", &data.display().to_string());
+        Some(Self::of(Workspace::new(), data, spec, kind, &labels, &yaml))
+    }
+
+    /// The competition that `yaml` describes, whose test labels are in a table with a column `usage`.
+    pub(super) fn of(
+        workspace: Workspace,
+        data: PathBuf,
+        spec: MetricSpec,
+        kind: OutputKind,
+        table: &Table,
+        yaml: &str,
+    ) -> Self {
         let usage = table.texts("usage").expect("usage");
         let public: Vec<bool> = usage.iter().map(|it| it == "Public").collect();
-        let names: Vec<String> = table.names().into_iter().filter(|name| name != "usage").collect();
-        let columns = || names.iter().map(|name| table.numbers(name).expect("labels"));
+        let names: Vec<String> =
+            table.names().into_iter().filter(|name| !["usage", "fold"].contains(&name.as_str())).collect();
+        let mut columns = names.iter().map(|name| table.numbers(name).expect("labels"));
         let values = match spec.name.as_str() {
             "multiclass_log_loss" => {
-                let labels: Vec<u32> = columns().next().expect("labels").into_iter().map(|y| y as u32).collect();
+                let labels: Vec<u32> = columns.next().expect("labels").into_iter().map(|y| y as u32).collect();
                 let n = labels.iter().max().expect("labels") + 1;
                 LabelValues::Class { labels, names: (0..n).map(|c| c.to_string()).collect() }
             }
-            _ => LabelValues::Real(columns().collect()),
+            "auc" => {
+                LabelValues::Binary(columns.map(|it| it.into_iter().map(|y| u8::from(y > 0.5)).collect()).collect())
+            }
+            "angular_error" => {
+                let angles: [Vec<f64>; 2] = ["azimuth", "zenith"].map(|name| table.numbers(name).expect("angles"));
+                LabelValues::Directions(angles[0].iter().zip(&angles[1]).map(|(&az, &ze)| direction(az, ze)).collect())
+            }
+            _ => LabelValues::Real(columns.collect()),
         };
         let labels = Labels { values, weights: None };
-        let workspace = Workspace::new();
-        let yaml = yaml.replace("DATA", &data.display().to_string());
         let all = format!("competition: c\nmetric: {}\n{}\n", written(&spec), yaml.trim());
         workspace.write("models/c/competition.yaml", all);
         let preparation = Preparation {
@@ -75,7 +94,22 @@ impl Contest {
         };
         let metric = metric::build(&spec).expect("a metric");
         let (rows, models) = (table.rows().clone(), Vec::new());
-        Some(Self { workspace, data, metric, preparation, kind, rows, labels, public, models })
+        Self { workspace, data, metric, preparation, kind, rows, labels, public, models }
+    }
+
+    /// The space in which a member's weight of one leaves its values alone.
+    pub(super) fn alone(&self) -> SpaceName {
+        if self.kind == OutputKind::Vector { SpaceName::Vector } else { SpaceName::Linear }
+    }
+
+    /// The space in which plain means are taken: directions are of length one there.
+    pub(super) fn averaged(&self) -> SpaceName {
+        if self.kind == OutputKind::Vector { SpaceName::UnitVector } else { SpaceName::Linear }
+    }
+
+    /// Equal weights.
+    pub(super) fn equal(&self) -> Vec<(String, f64)> {
+        self.models.iter().map(|model| (model.clone(), 1.0 / self.models.len() as f64)).collect()
     }
 
     /// Writes the sample submission, with ids in the order of the labels.
@@ -145,7 +179,7 @@ impl Contest {
         let unit = 10f64.powi(decimals);
         let mut csv = "model,public\n".to_owned();
         for model in &self.models {
-            let actual = self.actual(&self.blend(SpaceName::Linear, &[(model.clone(), 1.0)]), Part::Public);
+            let actual = self.actual(&self.blend(self.alone(), &[(model.clone(), 1.0)]), Part::Public);
             let _ = writeln!(csv, "{model},{:.*}", decimals as usize, (actual * unit).round() / unit);
         }
         let path = self.workspace.write("scores.csv", csv).display().to_string();

@@ -9,7 +9,7 @@ use blend_core::{
 use blend_store::IdSpec;
 
 /// Draws of weights for each case.
-const DRAWS: usize = 200;
+pub(super) const DRAWS: usize = 200;
 
 pub(super) fn toxcast(test: &str, public_rows: &str) -> Option<Contest> {
     let yaml = format!(
@@ -36,11 +36,11 @@ leaderboard: {{decimals: 5, public_rows: {public_rows}}}"
 
 pub(super) const MARKED: &str = "{file: DATA/test_targets.parquet, column: usage, equals: Public}";
 
-/// Predictions of random blends against what the labels say; gives the largest error and the share within two standard
-/// errors.
-pub(super) fn random_blends(contest: &Contest, space: SpaceName, method: &str) -> (f64, f64) {
-    let drawn = contest.random_recipes(DRAWS, space);
-    let names: Vec<String> = (0..DRAWS).map(|i| format!("r{i}")).collect();
+/// Predictions of `n` random blends against what the labels say; gives the largest error and the share within two
+/// standard errors.
+pub(super) fn random_blends(contest: &Contest, space: SpaceName, method: &str, n: usize) -> (f64, f64) {
+    let drawn = contest.random_recipes(n, space);
+    let names: Vec<String> = (0..n).map(|i| format!("r{i}")).collect();
     let mut arguments = vec!["lb", "predict"];
     arguments.extend(names.iter().map(String::as_str));
     let said = contest.json(&arguments);
@@ -61,7 +61,7 @@ pub(super) fn random_blends(contest: &Contest, space: SpaceName, method: &str) -
         largest = largest.max(error);
         inside += u32::from(error <= 2.0 * said.error);
     }
-    (largest, f64::from(inside) / DRAWS as f64)
+    (largest, f64::from(inside) / n as f64)
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn toxcast_like_moa() {
     near(contest.actual(&best, Part::Public), 0.113414, 5e-7, "public");
     near(contest.actual(&best, Part::Private), 0.113960, 5e-7, "private");
     assert!(said["cv"].as_f64().is_some_and(|cv| cv > 0.115 && cv < 0.125));
-    let (largest, _) = random_blends(&contest, Logit, "exact");
+    let (largest, _) = random_blends(&contest, Logit, "exact", DRAWS);
     assert!(largest < 5e-6, "{largest:e}");
 
     // The linear pool is another prediction: guessed by regression, and said so.
@@ -89,7 +89,7 @@ fn toxcast_like_moa() {
     assert!((said.score - actual).abs() < 3.0 * said.error, "{} +- {:e}, actual {actual}", said.score, said.error);
     // The best that any linear pool could do, had one the labels.
     assert!(actual < 0.11398297 + 5e-4, "{actual}");
-    let (_, inside) = random_blends(&contest, Linear, "regression");
+    let (_, inside) = random_blends(&contest, Linear, "regression", DRAWS);
     assert!(inside >= 0.9, "{inside}");
 
     // What `submit` writes is what was predicted.
@@ -113,7 +113,7 @@ fn toxcast_like_moa() {
 fn toxcast_with_unknown_public_rows() {
     let Some(contest) = toxcast("toxcast_with_unknown_public_rows", "220") else { return };
     assert_eq!(contest.public.iter().filter(|it| **it).count(), 220);
-    let (_, inside) = random_blends(&contest, Logit, "identity");
+    let (_, inside) = random_blends(&contest, Logit, "identity", DRAWS);
     assert!(inside >= 0.9, "{inside}");
     let said = contest.json(&["search", "--target", "pooled"]);
     assert_eq!(said["stop"], "certified", "{said}");
