@@ -178,14 +178,6 @@ impl PublicLb {
     pub fn files(&self) -> &[ScoredFile] {
         &self.files
     }
-
-    /// The same leaderboard without the file at `position`; `None` where it is the only one.
-    #[must_use]
-    pub fn without(&self, position: usize) -> Option<Self> {
-        let mut files = self.files.clone();
-        files.remove(position);
-        (!files.is_empty()).then(|| Self { n_rows: self.n_rows, part: self.part.clone(), files })
-    }
 }
 
 #[cfg(test)]
@@ -202,8 +194,6 @@ mod tests {
         let unknown = |n_public| PublicPart::Unknown { n_public };
         let lb = PublicLb::new(2, unknown(2), files()).unwrap();
         assert_eq!(lb.part(), &PublicPart::Known(RowSet::all(2)));
-        assert_eq!(lb.without(0).unwrap().files()[0].name, "b");
-        assert!(lb.without(0).unwrap().without(0).is_none());
         assert_eq!(PublicLb::new(2, unknown(3), files()), Err(PublicLbError::TooMany { n_public: 3, n_rows: 2 }));
         assert_eq!(PublicLb::new(2, unknown(0), files()), Err(PublicLbError::NoRows { n_rows: 2 }));
         assert_eq!(PublicLb::new(2, unknown(1), vec![]), Err(PublicLbError::Empty));

@@ -43,7 +43,7 @@ pub(crate) struct Fit {
 /// file is then its own.
 const WELL_KNOWN: f64 = 100.0;
 
-/// Rounding is never taken for less than this share of a file's own spread: below it is the noise of the sums.
+/// Rounding is never taken for less than this share of the files' spread: below it is the noise of the sums.
 const FLOOR: f64 = 1e-14;
 
 /// Rounding of sums, relative to them.
