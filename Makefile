@@ -37,7 +37,7 @@ lint: ## format and lints
 doc: ## the documentation builds without a warning
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --document-private-items
 
-bench: build ## the winners' problem, ours and the peers side by side
+bench: build ## the winners' problem and other shapes, ours and the peers side by side
 	@sh scripts/bench.sh $(BLEND) $(PYTHON)
 
 gpu-check: build ## parity and throughput of a GPU, where there is one (docs/gpu.md)

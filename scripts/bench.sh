@@ -1,6 +1,7 @@
 #!/bin/sh
 # The winners' weight search, ours and the peers side by side: makes an environment and the problem under .bench/, runs
-# all, prints tables; then inference beside Python's. About a quarter of an hour on two cores.
+# all, prints tables; then two other shapes, kinds of weights, the audit, and inference beside Python's. About twenty
+# minutes on two cores.
 set -eu
 blend=$1
 python=$2
@@ -24,6 +25,27 @@ fi
 echo "making the problem in $room/models/moa" >&2
 "$room/venv/bin/python" "$here/problem.py" "$blend" "$room"
 "$room/venv/bin/python" "$here/bench.py" "$blend" "$room" ${example:+"$example"}
+
+# The selections of AutoGluon and hillclimbers need another pandas than the audit's: an environment of their own.
+if ! cmp -s "$here/requirements-selection.txt" "$room/installed-selection.txt"; then
+    echo "installing the selections into $room/venv-selection" >&2
+    "$python" -m venv "$room/venv-selection"
+    if "$room/venv-selection/bin/python" -m pip install --quiet --disable-pip-version-check -r "$here/requirements-selection.txt"; then
+        cp "$here/requirements-selection.txt" "$room/installed-selection.txt"
+    else
+        echo "no selections: AutoGluon and hillclimbers are missing from the tables" >&2
+    fi
+fi
+selection=
+if [ -f "$room/installed-selection.txt" ]; then
+    selection=$room/venv-selection/bin/python
+fi
+"$room/venv/bin/python" "$here/shapes.py" "$blend" "$room"
+"$room/venv/bin/python" "$here/shapes_bench.py" "$blend" "$room" ${selection:+"$selection"}
+
+# Kinds of weights, measured from inside.
+cargo build --quiet --locked -p blend-search --example kinds
+"$room/venv/bin/python" "$here/kinds_bench.py" "$(dirname "$blend")/examples/kinds"
 
 # What an audit costs, beside pandas and scipy.
 cargo build --quiet --locked -p blend-core --example relations

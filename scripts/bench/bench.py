@@ -39,8 +39,9 @@ ONCE = {
 ONE_THREAD = {name: "1" for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")}
 
 
-def ours(blend, workspace, members, flags):
-    command = [blend, "-C", workspace, "search", "--target", "cv", "--json", "--members", ",".join(members), *flags]
+def ours(blend, workspace, competition, members, flags):
+    command = [blend, "-C", workspace, "-c", competition, "search", "--target", "cv", "--json"]
+    command += ["--members", ",".join(members), *flags]
     taken = run(command)
     said = json.loads(taken.out)
     seconds = said["seconds"]
@@ -61,8 +62,8 @@ def ours(blend, workspace, members, flags):
     }
 
 
-def peer(method, workspace, n):
-    taken = run([sys.executable, HERE / "peers.py", method, workspace, str(n)], environment=ONE_THREAD)
+def peer(method, workspace, shape, python=sys.executable):
+    taken = run([python, HERE / "peers.py", method, workspace, shape], environment=ONE_THREAD)
     said = json.loads(taken.out)
     scale = said["scale"]
     # What a scaled search did not take, it takes once: imports and loading.
@@ -125,15 +126,15 @@ def main():
         for turn in range(ROUNDS):
             print(f"{n} models, round {turn + 1} of {ROUNDS} ...", file=sys.stderr)
             for name, flags in OURS.items():
-                results[name] = least(results.get(name), ours(blend, workspace, members, flags))
+                results[name] = least(results.get(name), ours(blend, workspace, "moa", members, flags))
             for name, method in RIVALS.items():
-                results[name] = least(results.get(name), peer(method, workspace, n))
+                results[name] = least(results.get(name), peer(method, workspace, f"moa-{n}"))
         for name, method in ONCE.items():
             print(f"{n} models, {name} ...", file=sys.stderr)
-            results[name] = peer(method, workspace, n)
+            results[name] = peer(method, workspace, f"moa-{n}")
         results["equal weights"] = {"weights": [1 / n] * n}
         weights = json.dumps({name: result["weights"] for name, result in results.items()})
-        verdicts = json.loads(run([sys.executable, HERE / "score.py", workspace, str(n)], stdin=weights).out)
+        verdicts = json.loads(run([sys.executable, HERE / "score.py", workspace, f"moa-{n}"], stdin=weights).out)
         for name, verdict in verdicts.items():
             results[name] |= verdict
         everything[n] = report.Size(n, results, list(OURS), warm_read(workspace, members), passes.get(n))

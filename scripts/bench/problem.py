@@ -104,7 +104,7 @@ def import_models(blend, workspace, data):
     )
     for name, *_ in MODELS:
         subprocess.run(
-            [blend, "import", name, "-C", workspace, "--oof", data / f"{name}.npy", "--rows", "truth", "--quiet"],
+            [blend, "import", name, "-C", workspace, "-c", "moa", "--oof", data / f"{name}.npy", "--rows", "truth", "--quiet"],
             check=True,
             stdout=subprocess.DEVNULL,
         )

@@ -1,8 +1,10 @@
 """The bench's tables, and what was promised beside what came out."""
 
 import dataclasses
+import pathlib
+import sys
 
-from measure import Run
+from measure import Run, run
 
 CELLS = 21_948 * 206
 WINNERS = "winners' SLSQP, no gradient"
@@ -72,7 +74,29 @@ def details(size):
         f"whole search / warm read = {whole / max(warm.cpu, 1e-3):.0f}"
     )
     if size.pass_ms is not None:
-        print(f"one value-and-gradient pass: {size.pass_ms / 1e3:.3f} CPU s")
+        read = size.n * CELLS * 4
+        rate = read / size.pass_ms / 1e6
+        cell = size.pass_ms * 1e6 / CELLS
+        print(
+            f"one value-and-gradient pass: {size.pass_ms / 1e3:.3f} CPU s, {cell:.1f} ns a cell, {rate:.2f} GB/s of "
+            f"predictions, {bound_by(rate, bandwidth(read))}"
+        )
+
+
+def bandwidth(size):
+    """GB/s at which one thread reads `size` bytes."""
+    return float(run([sys.executable, pathlib.Path(__file__).parent / "bandwidth.py", str(size)]).out)
+
+
+def bound_by(rate, memory):
+    """What holds a pass back: near the speed of reading it is memory, else what is done with the numbers."""
+    binds = "the reading of memory binds" if rate >= 0.6 * memory else "arithmetic binds, not memory"
+    return f"{rate / memory:.0%} of the {memory:.1f} GB/s that one thread reads here: {binds}"
+
+
+def part(ratio):
+    """How a cost that a rival's exceeds by `ratio` is told."""
+    return f"1/{ratio:.1f} of" if ratio >= 1 else f"{1 / ratio:.1f} times"
 
 
 def promises(size, optimum):
