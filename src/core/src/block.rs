@@ -1,5 +1,6 @@
 //! A block of rows of all outputs in f64, output by output: what is entered, blended, judged and reduced in cache.
 
+use crate::num;
 use ndarray::{ArrayView2, Axis};
 
 /// Values of shape `(n_outputs, n_rows)`, one output's rows contiguous.
@@ -101,7 +102,7 @@ impl Block {
     /// Adds `weight * other`, element by element. Shapes are equal.
     pub fn add_scaled(&mut self, weight: f64, other: &Self) {
         debug_assert_eq!((self.n_outputs, self.n_rows), (other.n_outputs, other.n_rows));
-        self.data.iter_mut().zip(&other.data).for_each(|(u, x)| *u += weight * x);
+        num::add_scaled(weight, &other.data, &mut self.data);
     }
 
     /// Copies `part`, of as many outputs, to the rows from `start`.

@@ -172,6 +172,12 @@ pub fn dot(a: &[f64], b: &[f64]) -> f64 {
     fold(&lanes)
 }
 
+/// `to += weight * from`, element by element.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw", "x86_64+avx2"))]
+pub fn add_scaled(weight: f64, from: &[f64], to: &mut [f64]) {
+    to.iter_mut().zip(from).for_each(|(to, x)| *to += weight * x);
+}
+
 /// Lanes to one number, halves first: the order is part of the promise.
 #[inline(always)]
 #[must_use]

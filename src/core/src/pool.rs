@@ -3,6 +3,7 @@
 use crate::{
     block::Block,
     judge::Preparation,
+    num,
     output::{Encoding, OutputKind},
     prediction::{Predictions, Split},
     scope::{BlockRows, RowSet},
@@ -40,7 +41,7 @@ impl Weighing<'_> {
                 return cells.for_each(|(i, (u, x))| *u += all[part[row(i)] as usize][member] * x);
             }
         };
-        u.iter_mut().zip(x).for_each(|(u, x)| *u += weight * x);
+        num::add_scaled(weight, x, u);
     }
 }
 
