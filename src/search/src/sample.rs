@@ -13,6 +13,9 @@ use std::sync::Arc;
 /// Cells (member x row x output) from which on the first steps are taken on a sample of rows.
 const FROM_CELLS: usize = 4_000_000;
 
+/// The same where several starts are taken, each of many steps: there a sample is worth its copy much earlier.
+const FROM_CELLS_OF_STARTS: usize = 400_000;
+
 /// One row of this many is in the sample.
 const ONE_IN: u64 = 16;
 
@@ -29,7 +32,12 @@ impl Sample {
     pub(crate) fn new(problem: &Problem<'_>, solver: SolverName, seed: u64) -> Option<Self> {
         let (members, set) = (problem.members.members(), &problem.scope.rows);
         let cells = members.len() * set.len() * problem.members.columns().len();
-        if !matches!(solver, SolverName::Newton | SolverName::Multistart) || cells < FROM_CELLS {
+        let from = match solver {
+            SolverName::Newton => FROM_CELLS,
+            SolverName::Multistart => FROM_CELLS_OF_STARTS,
+            _ => return None,
+        };
+        if cells < from {
             return None;
         }
         let few = set.filter(|row| Random::new(seed ^ row as u64).bits().is_multiple_of(ONE_IN)).ok()?;

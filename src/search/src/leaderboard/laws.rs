@@ -257,7 +257,13 @@ fn the_best_is_certified_and_truly_best() {
 
 #[test]
 fn pooling_goes_from_cv_to_lb() {
-    let contest = Contest::new(CANONICAL[0], 400, 0.5, 4);
+    for kind in [CANONICAL[0], CANONICAL[4], CANONICAL[5], CANONICAL[6]] {
+        pooling(kind);
+    }
+}
+
+fn pooling(kind: (&str, SpaceName, Label)) {
+    let contest = Contest::new(kind, 400, 0.5, 4);
     let lb = contest.lb(true, &[]);
     let names = contest.world.members.members().iter().map(|member| member.model().clone());
     let members: Vec<_> = names.zip(contest.values.iter().cloned()).collect();
@@ -266,10 +272,10 @@ fn pooling_goes_from_cv_to_lb() {
     let run = |target| {
         let problem = LbProblem {
             members: &members,
-            encoding: Encoding::plain(blend_core::OutputKind::Probability),
+            encoding: Encoding::plain(contest.world.members.members()[0].encoding().kind),
             lb: &lb,
             spec: &contest.spec,
-            space: Logit,
+            space: kind.1,
             domain: Domain::Simplex,
             oof: Some(oof),
             target,
@@ -279,6 +285,9 @@ fn pooling_goes_from_cv_to_lb() {
     let pooled = |kappa| run(Target::Pooled { kappa });
     let (cv, middle, lb_only) = (pooled(0.0), pooled(1.0), run(Target::Lb));
     let almost = pooled(1e9);
+    for found in [&cv, &middle, &lb_only] {
+        assert!(matches!(found.stop, Stop::Certified { .. }), "{kind:?}: {found:?}");
+    }
     for (a, b) in almost.weights.values().iter().zip(lb_only.weights.values()) {
         assert!((a - b).abs() < 1e-3, "{:?} {:?}", almost.weights, lb_only.weights);
     }

@@ -30,7 +30,9 @@ pub(crate) fn held<'a>(
     }
 }
 
-/// `scale * (inner(w) + shift . w)`, or its square root.
+/// `scale * (inner(w) + shift . w)`, or its square root. Under the root the shift is of second degree,
+/// `(shift . w)(1 . w)`: the same where weights sum to one, and as the inner form is of second degree there too, the root
+/// is a norm, convex in every direction and not along the simplex alone, which Newton's steps need.
 pub(crate) struct LeaderboardObjective<'a> {
     inner: Box<dyn Objective + 'a>,
     shift: Vec<f64>,
@@ -41,6 +43,21 @@ pub(crate) struct LeaderboardObjective<'a> {
 impl<'a> LeaderboardObjective<'a> {
     pub(crate) fn new(inner: Box<dyn Objective + 'a>, shift: Vec<f64>, scale: f64, rooted: bool) -> Self {
         Self { inner, shift, scale, rooted }
+    }
+
+    /// What the shift adds to a value.
+    fn shifted(&self, weights: &[f64]) -> f64 {
+        num::dot(&self.shift, weights) * if self.rooted { num::sum(weights) } else { 1.0 }
+    }
+
+    /// Adds the shift's derivatives.
+    fn bend(&self, weights: &[f64], gradient: &mut [f64], hessian: &mut [f64]) {
+        let n = self.shift.len();
+        let (sum, along) = if self.rooted { (num::sum(weights), num::dot(&self.shift, weights)) } else { (1.0, 0.0) };
+        gradient.iter_mut().zip(&self.shift).for_each(|(g, s)| *g += sum * s + along);
+        if self.rooted {
+            hessian.iter_mut().enumerate().for_each(|(cell, h)| *h += self.shift[cell / n] + self.shift[cell % n]);
+        }
     }
 
     /// The scaled sum, with its derivatives, under the root.
@@ -66,23 +83,25 @@ impl Objective for LeaderboardObjective<'_> {
     }
 
     fn value(&self, weights: &[f64]) -> f64 {
-        let value = self.scale * (self.inner.value(weights) + num::dot(&self.shift, weights));
+        let value = self.scale * (self.inner.value(weights) + self.shifted(weights));
         if self.rooted { value.max(0.0).sqrt() } else { value }
     }
 
     fn slope(&self, weights: &[f64]) -> Option<Slope> {
         let Slope { value, mut gradient } = self.inner.slope(weights)?;
-        gradient.iter_mut().zip(&self.shift).for_each(|(g, s)| *g = self.scale * (*g + s));
-        let value = self.scale * (value + num::dot(&self.shift, weights));
+        self.bend(weights, &mut gradient, &mut []);
+        gradient.iter_mut().for_each(|g| *g *= self.scale);
+        let value = self.scale * (value + self.shifted(weights));
         let curve = self.outer(Curve { value, gradient, hessian: Vec::new() });
         Some(Slope { value: curve.value, gradient: curve.gradient })
     }
 
     fn curve(&self, weights: &[f64]) -> Option<Curve> {
         let Curve { value, mut gradient, mut hessian } = self.inner.curve(weights)?;
-        gradient.iter_mut().zip(&self.shift).for_each(|(g, s)| *g = self.scale * (*g + s));
+        self.bend(weights, &mut gradient, &mut hessian);
+        gradient.iter_mut().for_each(|g| *g *= self.scale);
         hessian.iter_mut().for_each(|h| *h *= self.scale);
-        Some(self.outer(Curve { value: self.scale * (value + num::dot(&self.shift, weights)), gradient, hessian }))
+        Some(self.outer(Curve { value: self.scale * (value + self.shifted(weights)), gradient, hessian }))
     }
 
     fn is_convex(&self) -> bool {
