@@ -15,6 +15,7 @@ pub mod calibration;
 pub mod compare;
 mod concordance;
 mod confusion;
+pub mod drift;
 pub mod ensemble;
 pub mod fingerprint;
 pub mod folds;

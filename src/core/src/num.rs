@@ -141,6 +141,12 @@ pub fn sigmoid_all(values: &mut [f64]) {
     }
 }
 
+/// Copies numbers of half the width. Both slices have one length.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw", "x86_64+avx2"))]
+pub fn widen(from: &[f32], to: &mut [f64]) {
+    to.iter_mut().zip(from).for_each(|(to, &x)| *to = f64::from(x));
+}
+
 /// The sum, in [`LANES`] lanes.
 #[must_use]
 #[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw", "x86_64+avx2"))]

@@ -3,6 +3,7 @@
 //! `store` implements both, the door hands them in; so search streams and inference reads tables without naming the
 //! table library. Reading a block is total: an I/O error is latched in the source and asked for after each pass.
 
+use crate::num;
 use std::ops::Range;
 
 /// Rows of a block, the unit of every reduction: sums run within blocks and then over blocks in index order, so the
@@ -55,7 +56,7 @@ impl Slice<'_> {
     /// Copies the values at `range` to `out`, as f64.
     pub fn widen(&self, range: Range<usize>, out: &mut [f64]) {
         match self {
-            Self::F32(v) => out.iter_mut().zip(&v[range]).for_each(|(o, &x)| *o = f64::from(x)),
+            Self::F32(v) => num::widen(&v[range], out),
             Self::F64(v) => out.copy_from_slice(&v[range]),
         }
     }

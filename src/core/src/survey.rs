@@ -4,11 +4,12 @@ use crate::{
     block::Block,
     calibration::{Calibration, calibration},
     compare::{Relations, relations},
+    drift::{self, Drift, drift},
     ensemble::{Contribution, Diversity, contributions, diversity},
     id::ModelId,
     judge::{self, Bound},
     metric::Metric,
-    prediction::{Oof, PredictionMatrix, Test},
+    prediction::{Oof, PredictionMatrix, Predictions, Test},
     scope::RowSet,
     score::Direction,
     space::SpaceName,
@@ -70,6 +71,20 @@ pub struct Survey {
     pub calibration: Vec<Option<Calibration>>,
     /// How alike test predictions are, of the models that have them.
     pub test: Option<(Vec<ModelId>, Relations)>,
+    /// Names of the outputs.
+    pub outputs: Vec<String>,
+    /// How far test outputs are distributed from OOF outputs, one per output, of the models that have both.
+    pub drift: Vec<(ModelId, Vec<Drift>)>,
+    /// What such a distance of two samples of one distribution stays below 99 % of the time.
+    pub drift_noise: f64,
+}
+
+impl Survey {
+    /// How far the model's test outputs are distributed from its OOF outputs, one per output.
+    #[must_use]
+    pub fn drift_of(&self, model: &ModelId) -> Option<&[Drift]> {
+        self.drift.iter().find(|(other, _)| other == model).map(|(_, drift)| drift.as_slice())
+    }
 }
 
 /// One model's scores, in the metric's unit; `None` where the metric is undefined on a part.
@@ -109,9 +124,7 @@ pub fn survey(ground: &Ground<'_>, oof: &PredictionMatrix<Oof>, test: Option<&Pr
     let models: Vec<ModelId> = members.iter().map(|member| member.model().clone()).collect();
     let several = members.len() > 1;
     let weights = vec![1.0 / members.len() as f64; members.len()];
-    let enters = |member: &crate::prediction::Predictions<Oof>| {
-        ground.space.get().info().accepts.contains(&member.encoding().kind)
-    };
+    let enters = |member: &Predictions<Oof>| ground.space.get().info().accepts.contains(&member.encoding().kind);
     let parts: Vec<u32> = match &ground.folds {
         Some(folds) if folds.names.len() > 1 => folds.of.clone(),
         _ => (0..ground.rows.len() as u32).map(|row| row % DEFAULT_PARTS).collect(),
@@ -145,7 +158,20 @@ pub fn survey(ground: &Ground<'_>, oof: &PredictionMatrix<Oof>, test: Option<&Pr
             let models = test.members().iter().map(|member| member.model().clone()).collect();
             (models, relations(test, &RowSet::all(test.rows().len())))
         }),
+        outputs: oof.columns().to_vec(),
+        drift: test.map_or_else(Vec::new, |test| drifts(oof, ground.rows, test)),
+        drift_noise: test.map_or(0.0, |test| drift::noise(ground.rows.len(), test.rows().len())),
     }
+}
+
+/// Of the models that have both.
+fn drifts(oof: &PredictionMatrix<Oof>, rows: &RowSet, test: &PredictionMatrix<Test>) -> Vec<(ModelId, Vec<Drift>)> {
+    let of = |oof: &Predictions<Oof>| {
+        let test = test.members().iter().find(|test| test.model() == oof.model())?;
+        let alike = test.columns() == oof.columns();
+        alike.then(|| (oof.model().clone(), drift(oof, rows, test)))
+    };
+    oof.members().par_iter().filter_map(of).collect()
 }
 
 /// A metric bound to the labels of some of the rows; `None` where it is undefined there.

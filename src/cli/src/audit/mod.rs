@@ -7,7 +7,7 @@ mod stored;
 use crate::{
     context::{Context, Judged},
     failure::{self, Failure},
-    labels, outputs,
+    labels, leaderboard, outputs,
 };
 use blend_core::{
     ModelId, Oof, PredictionMatrix, Predictions, RowSet, Split, Test,
@@ -15,6 +15,7 @@ use blend_core::{
     manifest::{Claimed, Manifest},
     survey::{self, Ground, Parts, Scores, Survey},
 };
+use blend_record::ledger::{PublicState, What};
 use rayon::prelude::*;
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -32,7 +33,14 @@ pub(crate) struct AuditReport {
     pub(crate) survey: Option<Survey>,
     /// What the checks found, the worst first, what was accepted last.
     pub(crate) findings: Vec<Found>,
+    /// The labels, where there is something to judge by them.
+    pub(crate) judged: Option<Judged>,
+    /// The OOF outputs of every audited model over the labels' rows, or why they cannot be used; nothing without labels.
+    pub(crate) oof: Members,
 }
+
+/// OOF outputs by model, or why they cannot be used.
+pub(crate) type Members = BTreeMap<ModelId, Result<Predictions<Oof>, String>>;
 
 /// A model under audit.
 pub(crate) struct Audited {
@@ -53,14 +61,8 @@ pub(crate) struct Found {
 const MOST_GROUPS: usize = 60;
 
 impl AuditReport {
-    /// Audits `models`. Findings of the checks `allow` are accepted, as are those that a model's manifest allows;
-    /// `public` are scores of models that were submitted alone.
-    pub(crate) fn gather(
-        context: &Context,
-        models: &[ModelId],
-        allow: &[String],
-        public: Vec<Public>,
-    ) -> Result<Self, Failure> {
+    /// Audits `models`. Findings of the checks `allow` are accepted, as are those that a model's manifest allows.
+    pub(crate) fn gather(context: &Context, models: &[ModelId], allow: &[String]) -> Result<Self, Failure> {
         let manifests: Vec<Manifest> =
             models.iter().map(|model| outputs::manifest_of(context, model)).collect::<Result<_, _>>()?;
         let accepted = Accepted::new(context, &manifests, allow)?;
@@ -88,24 +90,24 @@ impl AuditReport {
             scope: RowSet::all(sample.rows().len()),
             columns: columns.clone(),
         });
-        let mut twins = Vec::new();
+        let oof = judged.as_ref().map_or_else(Members::new, |judged| members(context, judged, &columns, models));
+        let (distinct, twins) = distinct(models.iter().filter_map(|model| oof.get(model)?.as_ref().ok()));
         let survey = judged.as_ref().and_then(|judged| {
-            let rows = judged.truth.rows();
-            let (oof, same) = usable::<Oof>(models, |model| outputs::oof_matrix(context, judged, model, &columns));
-            twins = same;
-            let oof: Vec<_> = oof.into_iter().filter(|member| can_be_judged(context, member)).collect();
-            let oof = PredictionMatrix::new(oof).ok()?;
+            let distinct = distinct.into_iter().filter(|member| can_be_judged(context, member)).collect();
+            let oof = PredictionMatrix::new(distinct).ok()?;
             let test = sample.as_ref().and_then(|sample| {
-                let rows = sample.rows();
-                let (test, _) = usable::<Test>(models, |model| outputs::test_matrix(context, rows, model, &columns));
-                PredictionMatrix::new(test).ok()
+                let read = |model: &ModelId| {
+                    let matrix = outputs::test_matrix(context, sample.rows(), std::slice::from_ref(model), &columns);
+                    matrix.ok()?.members().first().cloned()
+                };
+                let test: Vec<Predictions<Test>> = models.par_iter().filter_map(read).collect();
+                PredictionMatrix::new(self::distinct(test.iter()).0).ok()
             });
-            debug_assert_eq!(oof.rows(), rows);
             Some(survey::survey(&ground(context, judged), &oof, test.as_ref()))
         });
         let (stored, mut findings) = stored::read(context, &manifests)?;
         let evidence = evidence::gather(context, judged.as_ref(), sample.as_ref(), &manifests, &stored)?;
-        let evidence = Evidence { survey: survey.as_ref(), public, ..evidence };
+        let evidence = Evidence { survey: survey.as_ref(), public: public(context)?, ..evidence };
         findings.extend(audit::run(&audit::Context::new(wanted_oof, wanted_test, stored).with(evidence)));
         let mut findings: Vec<Found> = findings.into_iter().map(|finding| accepted.judge(finding)).collect();
         findings.sort_by_key(|it| (it.accepted.is_some(), std::cmp::Reverse(it.finding.severity)));
@@ -124,6 +126,8 @@ impl AuditReport {
                 .collect(),
             survey,
             findings,
+            judged,
+            oof,
         })
     }
 
@@ -173,22 +177,25 @@ impl<'a> Accepted<'a> {
     }
 }
 
-/// The models whose outputs of a split can be read, each set of outputs once; and the models left out for that, each
-/// with the one that has its outputs.
-fn usable<S: Split + Clone>(
-    models: &[ModelId],
-    read: impl Fn(&[ModelId]) -> Result<PredictionMatrix<S>, Failure> + Sync,
+/// The OOF outputs of `models` over the labels' rows, finite and in range where it counts.
+pub(crate) fn members(context: &Context, judged: &Judged, columns: &Arc<[String]>, models: &[ModelId]) -> Members {
+    let read = |model: &ModelId| {
+        let matrix = outputs::oof_matrix(context, judged, std::slice::from_ref(model), columns);
+        let member = matrix.map(|matrix| matrix.members()[0].clone());
+        (model.clone(), member.map_err(|failure| failure.message))
+    };
+    models.par_iter().map(read).collect::<Vec<_>>().into_iter().collect()
+}
+
+/// Every set of outputs once; and the models left out for that, each with the one that has its outputs.
+fn distinct<'a, S: Split + Clone>(
+    all: impl Iterator<Item = &'a Predictions<S>>,
 ) -> (Vec<Predictions<S>>, Vec<(ModelId, ModelId)>) {
-    let all: Vec<Predictions<S>> = models
-        .par_iter()
-        .filter_map(|model| read(std::slice::from_ref(model)).ok())
-        .filter_map(|matrix| matrix.members().first().cloned())
-        .collect();
-    let mut distinct: Vec<Predictions<S>> = Vec::with_capacity(all.len());
+    let mut distinct: Vec<Predictions<S>> = Vec::new();
     let mut twins = Vec::new();
     for member in all {
         match distinct.iter().find(|other| other.fingerprint() == member.fingerprint()) {
-            None => distinct.push(member),
+            None => distinct.push(member.clone()),
             Some(first) if first.encoding() == member.encoding() => {
                 twins.push((member.model().clone(), first.model().clone()));
             }
@@ -196,6 +203,32 @@ fn usable<S: Split + Clone>(
         }
     }
     (distinct, twins)
+}
+
+/// Public scores of models that were submitted alone, as the ledger knows them; all of them, where they contradict each
+/// other.
+fn public(context: &Context) -> Result<Vec<Public>, Failure> {
+    let decimals = leaderboard::decimals(context);
+    let mut public = Vec::new();
+    for standing in leaderboard::ledger(context)?.standings(decimals) {
+        let given = match standing.public {
+            PublicState::Unknown => continue,
+            PublicState::Known(given) => vec![given],
+            PublicState::Conflict(given) => given,
+        };
+        let models = standing.names.iter().filter_map(|name| match name {
+            What::Model(model) => Some(model),
+            _ => None,
+        });
+        for model in models {
+            public.extend(given.iter().map(|given| Public {
+                model: model.clone(),
+                score: given.score,
+                rounding: leaderboard::board::half_unit(given.decimals.unwrap_or(decimals)),
+            }));
+        }
+    }
+    Ok(public)
 }
 
 fn can_be_judged(context: &Context, member: &Predictions<Oof>) -> bool {

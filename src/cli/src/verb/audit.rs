@@ -17,7 +17,7 @@ pub(crate) fn run(arguments: &Arguments, it: &Audit, screen: &Screen) -> Result<
             .at(context.show(&context.workspace.competition_folder(&context.competition.id)))
             .hint("`blend predict` or `blend import MODEL --oof FILE`"));
     }
-    let audited = AuditReport::gather(&context, &models, &it.allow, Vec::new())?;
+    let audited = AuditReport::gather(&context, &models, &it.allow)?;
     context.refuse_fault()?;
     report::audit::print(screen, &audited, it)?;
     if let Some(path) = &it.html {

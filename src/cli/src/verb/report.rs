@@ -3,6 +3,7 @@
 mod blends;
 mod facts;
 mod ledger;
+mod parts;
 mod provenance;
 mod search;
 mod trace;
@@ -22,7 +23,7 @@ use std::path::{Path, PathBuf};
 pub(crate) fn run(arguments: &Arguments, it: &Report, screen: &Screen) -> Result<bool, Failure> {
     let context = Context::open(arguments)?;
     let models = outputs::chosen(&context, &[], |_| true)?;
-    let audited = AuditReport::gather(&context, &models, &[], Vec::new())?;
+    let audited = AuditReport::gather(&context, &models, &[])?;
     let path = it.output.clone().unwrap_or_else(|| {
         let ledger = context.workspace.ledger_file(&context.competition.id);
         ledger.with_file_name("report.html")

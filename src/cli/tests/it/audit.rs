@@ -3,5 +3,6 @@
 mod behind;
 mod corpus;
 mod pools;
+mod public;
 mod small;
 mod tables;

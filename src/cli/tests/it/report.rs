@@ -29,7 +29,8 @@ fn hostile() -> Workspace {
     let label = |row: usize, target: usize| u8::from((row * 7 + target * 5).is_multiple_of(3 + target));
     workspace.write(
         "models/hostile/competition.yaml",
-        "competition: hostile\nmetric: log_loss\ntruth: data/train.csv\nid: id\nfolds: {file: data/folds.csv, column: fold}\n",
+        "competition: hostile\nmetric: log_loss\ntruth: data/train.csv\nid: id\nfolds: {file: data/folds.csv, column: fold}\n\
+         groups: {file: data/groups.csv, column: group}\n",
     );
     workspace.write("models/hostile/data/train.csv", table(&|row, target| label(row, target).to_string()));
     let mut folds = "id,fold\n".to_owned();
@@ -37,6 +38,11 @@ fn hostile() -> Workspace {
         let _ = writeln!(folds, "r{row:02},{}", row % 3);
     });
     workspace.write("models/hostile/data/folds.csv", folds);
+    let mut groups = "id,group\n".to_owned();
+    (0..90).for_each(|row| {
+        let _ = writeln!(groups, "r{row:02},<i>{}", row / 30);
+    });
+    workspace.write("models/hostile/data/groups.csv", groups);
     for model in 0..6 {
         let value = |row: usize, target: usize| {
             let noise = toy::probability(model, row * 3 + target) - 0.5;
@@ -123,6 +129,12 @@ fn one_page_the_same_for_the_same_facts() {
     assert!(section(&first, "correlation").contains("h1v1h-1z"));
     assert!(section(&first, "calibration").contains("part the labels without an error"), "the toy models do");
     assert!(section(&first, "without").contains("class=\"bar"));
+    assert!(
+        section(&first, "diversity").contains("the sum is exact")
+            && section(&first, "diversity").contains("class=\"bar")
+    );
+    assert_eq!(section(&first, "drift").matches("<tr").count(), 2, "a header and the one output");
+    assert!(section(&first, "groups").contains("There are no groups to look at"));
     assert!(section(&first, "provenance").contains("fold map"));
     assert!(!first.contains("NaN") && !first.contains("inf%"), "a number that is none");
 }
@@ -148,6 +160,9 @@ fn what_is_not_known_is_said() {
         ("folds", "There are no folds to compare"),
         ("correlation", "nothing to correlate"),
         ("targets", "No model can be judged"),
+        ("groups", "There are no groups to look at"),
+        ("diversity", "needs two models"),
+        ("drift", "No model has both"),
         ("calibration", "No model can be judged"),
         ("without", "Leaving one out needs two models"),
         ("search", "No trace was given"),
@@ -238,6 +253,9 @@ fn hostile_names_are_names() {
     assert!(!page.contains("<script>document.title") && !page.contains("<img") && !page.contains("<b>all"));
     assert!(section(&page, "targets").contains("&lt;/script&gt;&lt;script&gt;document.title"));
     assert_eq!(section(&page, "targets").matches("<tr").count(), 4, "a header and three targets");
+    let groups = section(&page, "groups");
+    assert_eq!(groups.matches("<tr").count(), 4, "a header and three groups");
+    assert!(groups.contains("&lt;i&gt;2") && groups.contains("data-v=\"30\""), "{groups}");
 }
 
 /// What a reader does: sorts, filters, looks at the heat map.

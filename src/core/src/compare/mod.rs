@@ -4,20 +4,19 @@
 //! members and pairs run in parallel; every sum has a fixed order: one thread and sixteen give the same bits.
 
 mod clusters;
+mod column;
 mod gram;
 mod kendall;
 mod ranks;
 
+pub(crate) use column::standardize;
 pub(crate) use ranks::Ranks;
 
 use crate::{
-    block::Block,
-    num,
-    output::{Encoding, Frame, OutputKind},
-    prediction::{PredictionMatrix, Predictions, Split},
-    scope::{BlockRows, RowSet},
-    space,
+    prediction::{PredictionMatrix, Split},
+    scope::RowSet,
 };
+use column::{Buffers, Column};
 use rayon::prelude::*;
 
 /// Correlations between all pairs of members, in [-1, 1], means over the outputs in which both vary.
@@ -119,13 +118,20 @@ fn correlate<S: Split, const N: usize>(
     // Outputs run in parallel as far as memory allows; their means are taken in index order.
     let wave = (HELD_BYTES / (24 * n_models * rows.len()).max(1)).max(1);
     for wave in outputs.chunks(wave) {
-        let found: Vec<[Vec<f64>; N]> =
-            wave.par_iter().map(|&output| one_output(matrix, rows, output, methods)).collect();
+        let one = |held: &mut Held, &output: &usize| one_output(matrix, rows, output, methods, held);
+        let found: Vec<[Vec<f64>; N]> = wave.par_iter().map_init(Held::default, one).collect();
         for products in &found {
             totals.iter_mut().zip(products).for_each(|(total, products)| total.add(products));
         }
     }
     totals.map(Totals::finish)
+}
+
+/// Memory that is used again for the next output.
+#[derive(Default)]
+struct Held {
+    ranks: Vec<Ranks>,
+    doubled: Vec<Vec<i32>>,
 }
 
 /// The lower triangles of one output's correlations, row by row with the diagonal; NaN where a column is constant.
@@ -134,31 +140,29 @@ fn one_output<S: Split, const N: usize>(
     rows: &RowSet,
     output: usize,
     methods: [Method; N],
+    Held { ranks, doubled }: &mut Held,
 ) -> [Vec<f64>; N] {
-    let wants = |method| methods.contains(&method);
-    let members = matrix.members();
-    let (columns, ranks): (Vec<Vec<f64>>, Vec<Option<Ranks>>) = members
-        .par_iter()
-        .map(|member| {
-            let mut column = natural_column(member, output, rows);
-            let ranks = (wants(Method::Spearman) || wants(Method::Kendall)).then(|| Ranks::of(&column));
-            if wants(Method::Pearson) {
-                center(&mut column);
-            }
-            (column, ranks)
-        })
-        .unzip();
+    let columns: Vec<Column<'_>> = matrix.members().par_iter().map(|member| Column::of(member, output, rows)).collect();
+    let by_order = methods.iter().any(|method| *method != Method::Pearson);
+    if by_order {
+        ranks.resize_with(columns.len(), Ranks::default);
+        let ranks = ranks.par_iter_mut().zip(&columns);
+        ranks.for_each_init(Buffers::default, |buffers, (ranks, column)| column.rank(rows, ranks, buffers));
+    }
     methods.map(|method| match method {
-        Method::Pearson => gram::correlations(&columns),
+        Method::Pearson => gram::correlations(&columns, rows),
         Method::Spearman => {
-            let centered: Vec<Vec<f64>> = ranks.iter().flatten().map(Ranks::centered).collect();
-            gram::correlations(&centered)
+            doubled.resize_with(columns.len(), Vec::new);
+            doubled.par_iter_mut().zip(&*ranks).for_each(|(doubled, ranks)| ranks.doubled(doubled));
+            let ranks: Vec<Column<'_>> = doubled.iter().map(|doubled| Column::Ranked(doubled)).collect();
+            gram::correlations(&ranks, rows)
         }
         Method::Kendall => {
-            let ranks: Vec<&Ranks> = ranks.iter().flatten().collect();
             let pairs: Vec<(usize, usize)> = (0..ranks.len()).flat_map(|a| (0..=a).map(move |b| (a, b))).collect();
-            let taus = pairs.par_iter().map_init(kendall::Scratch::default, |scratch, &(a, b)| {
-                if a == b { ranks[a].self_tau() } else { kendall::tau_b(ranks[a], ranks[b], scratch) }
+            let taus = pairs.par_iter().map_init(kendall::Scratch::default, |scratch, &(a, b)| match a == b {
+                true if ranks[a].is_constant() => f64::NAN,
+                true => 1.0,
+                false => kendall::tau_b(&ranks[a], &ranks[b], scratch),
             });
             taus.collect()
         }
@@ -202,73 +206,12 @@ impl Totals {
     }
 }
 
-/// One output of the rows of `set`, on the target's own scale.
-fn natural_column<S: Split>(member: &Predictions<S>, output: usize, set: &RowSet) -> Vec<f64> {
-    let encoding = member.encoding();
-    let mut column = vec![0.0; set.len()];
-    // Softmax needs the whole row; everything else is decoded column by column.
-    let whole_rows = encoding.kind == OutputKind::ClassLogits;
-    let stored = match (encoding.kind, encoding.frame, output) {
-        (OutputKind::Vector, Frame::Yxz, 0) => 1,
-        (OutputKind::Vector, Frame::Yxz, 1) => 0,
-        _ => output,
-    };
-    let mut block = Block::default();
-    for b in 0..set.n_blocks() {
-        let (rows, start) = (set.block(b), set.offset(b));
-        if rows.is_empty() {
-            continue;
-        }
-        let column = &mut column[start..start + rows.len()];
-        if whole_rows {
-            member.read_natural(b, rows, &mut block);
-            column.copy_from_slice(block.column(output));
-            continue;
-        }
-        let slice = member.values().slice(b, stored);
-        match rows {
-            BlockRows::All(n) => slice.widen(0..n, column),
-            BlockRows::Some(local) => slice.gather(local, column),
-        }
-    }
-    if !whole_rows {
-        let mut single = Block::from_columns(&[column]);
-        space::decode(Encoding { frame: Frame::Xyz, ..encoding }, &mut single);
-        column = single.values().to_vec();
-    }
-    column
-}
-
-/// Subtracts the mean; a constant column becomes exact zeros.
-fn center(column: &mut [f64]) {
-    let n = column.len() as f64;
-    let (low, high) = column.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), &x| (l.min(x), h.max(x)));
-    // The mean of equal numbers may be off by a rounding, so what is left of a constant is not exactly 0.
-    let largest = low.abs().max(high.abs());
-    let mean = num::sum(column) / n;
-    column.iter_mut().for_each(|x| *x -= mean);
-    if high - low <= 1e-13 * largest {
-        column.fill(0.0);
-    }
-}
-
-/// Centers a column and scales it to length one; `false` where it is constant.
-pub(crate) fn standardize(column: &mut [f64]) -> bool {
-    center(column);
-    let squares = num::dot(column, column);
-    let varies = squares > 0.0 && squares.is_finite();
-    if varies {
-        let length = libm::sqrt(squares);
-        column.iter_mut().for_each(|x| *x /= length);
-    }
-    varies
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
-        fingerprint::Fingerprint, id::ModelId, prediction::Oof, rows::RowIndex, source::BLOCK_ROWS, source::OwnedBlocks,
+        fingerprint::Fingerprint, id::ModelId, output::Encoding, output::OutputKind, prediction::Oof,
+        prediction::Predictions, rows::RowIndex, source::OwnedBlocks,
     };
     use std::sync::Arc;
 
@@ -340,29 +283,6 @@ mod tests {
         let all = |it: &Relations| [bits(&it.pearson), bits(&it.spearman), bits(&it.kendall)];
         let one = all(&on(1));
         assert!(one == all(&on(2)) && one == all(&on(16)));
-    }
-
-    #[test]
-    fn columns_are_read_as_whole_rows_are() {
-        let n = BLOCK_ROWS + 300;
-        let value = |c: usize, row: usize| (((row * 37 + c * 11) % 101) as f64 - 50.0) / 20.0;
-        let columns: Vec<Vec<f64>> = (0..3).map(|c| (0..n).map(|row| value(c, row)).collect()).collect();
-        let set = RowSet::all(n).filter(|row| row % 3 != 1).unwrap();
-        for kind in [OutputKind::Logit, OutputKind::ClassLogits, OutputKind::Vector, OutputKind::Value] {
-            for frame in [Frame::Xyz, Frame::Yxz] {
-                let member = Predictions::<Oof>::unchecked(
-                    ModelId::new("m").unwrap(),
-                    RowIndex::positions(n).unwrap(),
-                    ["a", "b", "c"].map(str::to_owned).into(),
-                    Encoding { frame, ..Encoding::plain(kind) },
-                    Arc::new(OwnedBlocks::F64(columns.clone())),
-                    Fingerprint::of(b""),
-                )
-                .unwrap();
-                let whole = member.natural(&set);
-                (0..3).for_each(|c| assert_eq!(natural_column(&member, c, &set), whole.column(c), "{kind:?}"));
-            }
-        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use blend_core::{
     ModelId,
     calibration::{Calibration, Scale},
     compare::{Correlations, Relations},
+    drift::Drift,
     ensemble::Diversity,
     survey::Survey,
 };
@@ -64,9 +65,18 @@ fn of_model(it: &AuditReport, model: &Audited) -> Value {
             "better_in": adds.better_in,
             "parts": survey.n_parts,
         })),
+        "drift": survey.and_then(|(survey, _)| Some(drift(survey, survey.drift_of(&survey.models[model.surveyed?])?))),
         "calibration": survey.and_then(|(survey, at)| survey.calibration[at].as_ref()).map(calibration),
         "findings": it.findings.iter().filter(|it| it.finding.model.as_ref() == Some(&model.model)).map(finding).collect::<Vec<_>>(),
     })
+}
+
+/// Distances of test outputs from OOF outputs, by output.
+fn drift(survey: &Survey, drift: &[Drift]) -> Value {
+    let of = |(name, it): (&String, &Drift)| {
+        (name.clone(), json!({"distance": number(it.distance), "index": number(it.index)}))
+    };
+    survey.outputs.iter().zip(drift).map(of).collect::<Map<String, Value>>().into()
 }
 
 fn calibration(it: &Calibration) -> Value {

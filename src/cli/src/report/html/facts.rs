@@ -23,7 +23,10 @@ pub(crate) struct Facts {
     /// The blend that the summary is about, in `blends`.
     pub(crate) lead: Option<usize>,
     pub(crate) correlations: Known<Vec<Matrix>>,
-    pub(crate) targets: Known<Vec<Target>>,
+    pub(crate) targets: Known<Vec<Part>>,
+    pub(crate) groups: Known<Vec<Part>>,
+    pub(crate) diversity: Known<Diversity>,
+    pub(crate) drift: Known<Drifts>,
     pub(crate) calibration: Known<Vec<Calibration>>,
     pub(crate) trace: Known<Trace>,
     /// Of one blend or of several.
@@ -137,16 +140,60 @@ impl Matrix {
     }
 }
 
-/// One target: how hard it is and who predicts it best.
+/// One target or group of rows: how hard it is and who predicts it best.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Target {
+pub(crate) struct Part {
     pub(crate) name: String,
-    /// Positive labels, where labels are 0 and 1.
-    pub(crate) positives: Option<usize>,
+    /// Positive labels of a target, where labels are 0 and 1; rows of a group.
+    pub(crate) count: Option<usize>,
     /// One per model of [`Facts::models`].
     pub(crate) models: Vec<Option<f64>>,
     /// The lead blend's.
     pub(crate) blend: Option<f64>,
+}
+
+/// The equal-weights blend taken apart.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Diversity {
+    /// The metric that is taken apart.
+    pub(crate) metric: String,
+    pub(crate) space: String,
+    pub(crate) mean_member: f64,
+    pub(crate) blend: f64,
+    /// How much better the blend is than the mean member.
+    pub(crate) gain: f64,
+    pub(crate) members: Vec<MemberShare>,
+}
+
+/// One member's part of it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct MemberShare {
+    pub(crate) model: String,
+    pub(crate) score: f64,
+    /// How far it is from the blend, in the metric's unit; only where the decomposition is exact.
+    pub(crate) diversity: Option<f64>,
+    /// Its weight times its score less its diversity: these sum to the blend's score.
+    pub(crate) share: Option<f64>,
+}
+
+/// Test outputs against OOF outputs.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Drifts {
+    /// Models that have both.
+    pub(crate) models: Vec<String>,
+    pub(crate) outputs: Vec<Drifted>,
+    /// What the distance of two samples of one distribution stays below 99 % of the time.
+    pub(crate) noise: f64,
+}
+
+/// One output's distances, one per model of [`Drifts::models`].
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Drifted {
+    pub(crate) name: String,
+    /// Kolmogorov-Smirnov.
+    pub(crate) distances: Vec<f64>,
+    /// Population stability index.
+    pub(crate) indices: Vec<f64>,
 }
 
 /// How often what is predicted happens, or the mean truth where values are predicted.

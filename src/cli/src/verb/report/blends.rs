@@ -1,10 +1,10 @@
 //! The recipes, judged again on the stored outputs.
 
 use crate::{
-    audit,
+    audit::{self, AuditReport},
     context::{Context, Judged},
     failure::Failure,
-    outputs, parts,
+    labels, outputs, parts,
     report::{
         html::facts::{Blend, Weight},
         small,
@@ -19,24 +19,31 @@ use blend_core::{
 };
 use blend_record::{Fault, Recipe, SearchBlock};
 use rayon::prelude::*;
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
-/// OOF predictions of every model, or why they cannot be used.
-#[derive(Default)]
-pub(super) struct Members(BTreeMap<ModelId, Result<Predictions<Oof>, String>>);
+/// OOF predictions of every model that a recipe may name, or why they cannot be used.
+pub(super) struct Members<'a> {
+    audited: &'a audit::Members,
+    /// Models that are not under audit.
+    others: audit::Members,
+}
 
-impl Members {
-    pub(super) fn read(context: &Context, judged: &Judged, columns: &Arc<[String]>, models: &[ModelId]) -> Self {
-        let read = |model: &ModelId| {
-            let matrix = outputs::oof_matrix(context, judged, std::slice::from_ref(model), columns);
-            let member = matrix.map(|matrix| matrix.members()[0].clone());
-            (model.clone(), member.map_err(|failure| failure.message))
-        };
-        Self(models.par_iter().map(read).collect())
+impl<'a> Members<'a> {
+    /// What the audit read, and what it was not asked for.
+    pub(super) fn gather(context: &Context, audited: &'a AuditReport) -> Result<Self, Failure> {
+        let mut others = audit::Members::new();
+        let rest = outputs::chosen(context, &[], |model| !audited.oof.contains_key(model))?;
+        if let (Some(judged), false) = (&audited.judged, rest.is_empty()) {
+            let sample = context.sample()?;
+            let columns = sample.as_ref().map(blend_record::Sample::columns);
+            let columns = labels::output_names(context, Some(&judged.truth), columns).unwrap_or_default();
+            others = audit::members(context, judged, &columns.into(), &rest);
+        }
+        Ok(Self { audited: &audited.oof, others })
     }
 
     fn get(&self, model: &ModelId) -> Result<&Predictions<Oof>, String> {
-        match self.0.get(model) {
+        match self.audited.get(model).or_else(|| self.others.get(model)) {
             Some(Ok(member)) => Ok(member),
             Some(Err(why)) => Err(why.clone()),
             None => Err(format!("there is no model `{model}`")),
@@ -49,6 +56,8 @@ impl Members {
 pub(super) struct OfLead {
     /// Its score on each target.
     pub(super) targets: Vec<Option<f64>>,
+    /// Its score on each group.
+    pub(super) groups: Vec<Option<f64>>,
     pub(super) calibration: Option<(String, Calibration)>,
 }
 
@@ -56,7 +65,7 @@ pub(super) struct OfLead {
 pub(super) fn read(
     context: &Context,
     judged: Option<&Judged>,
-    members: &Members,
+    members: &Members<'_>,
 ) -> Result<(Vec<Blend>, Option<usize>, OfLead), Failure> {
     let id = &context.competition.id;
     let names = context.workspace.blends(id)?;
@@ -141,7 +150,7 @@ fn predictions(
     context: &Context,
     judged: &Judged,
     recipe: &Recipe,
-    members: &Members,
+    members: &Members<'_>,
 ) -> Result<Predictions<Oof>, String> {
     let mut all = Vec::new();
     for member in recipe.blend.members() {
@@ -192,7 +201,8 @@ fn judge(
         let curve = calibration::calibration(&prediction, &judged.scope.rows, &labels);
         lead.calibration = curve.map(|curve| (blend.name.clone(), curve));
         let scores = scores(context, judged, prediction);
-        (blend.score, blend.folds, lead.targets) = (scores.overall, scores.folds, scores.targets);
+        (blend.score, blend.folds) = (scores.overall, scores.folds);
+        (lead.targets, lead.groups) = (scores.targets, scores.groups);
     } else {
         let scores = scores(context, judged, prediction);
         (blend.score, blend.folds) = (scores.overall, scores.folds);

@@ -3,16 +3,13 @@
 use super::{
     Files,
     blends::{self, Members},
-    ledger, provenance, search, trace,
+    ledger, parts, provenance, search, trace,
 };
 use crate::{
     audit::AuditReport,
-    context::{Context, Judged},
+    context::Context,
     failure::Failure,
-    labels, outputs,
-    report::html::facts::{
-        Bin, Calibration, Facts, Finding, Known, Leaving, Matrix, Meaning, Metric, Model, Target, Without,
-    },
+    report::html::facts::{Bin, Calibration, Facts, Finding, Known, Leaving, Matrix, Meaning, Metric, Model, Without},
 };
 use blend_core::{
     ModelId,
@@ -20,27 +17,18 @@ use blend_core::{
     compare::Correlations,
     score::Direction,
     survey::Survey,
-    truth::LabelValues,
 };
-use std::sync::Arc;
 
 /// Everything on the page.
 pub(super) fn gather(context: &Context, audited: &AuditReport, files: &Files<'_>) -> Result<Facts, Failure> {
-    let judged = if context.competition.truth.is_some() { Some(context.judged()?) } else { None };
+    let judged = audited.judged.as_ref();
     let survey = audited.survey.as_ref();
     let metric = Metric {
         label: context.metric.label(),
         higher_is_better: context.metric.info().direction == Direction::Higher,
     };
-    let members = match &judged {
-        Some(judged) => {
-            // A recipe may have members that are not under audit.
-            let models = outputs::chosen(context, &[], |_| true)?;
-            Members::read(context, judged, &columns(context, judged)?, &models)
-        }
-        None => Members::default(),
-    };
-    let (mut blends, lead, found) = blends::read(context, judged.as_ref(), &members)?;
+    let members = Members::gather(context, audited)?;
+    let (mut blends, lead, found) = blends::read(context, judged, &members)?;
     let mut left_out = Vec::new();
     for file in files.searches {
         left_out.extend(search::add(context, file, &metric, &mut blends)?);
@@ -66,12 +54,15 @@ pub(super) fn gather(context: &Context, audited: &AuditReport, files: &Files<'_>
         folds: survey.map_or_else(Vec::new, |survey| survey.folds.clone()),
         findings: findings(audited),
         correlations: correlations(survey),
-        targets: targets(audited, judged.as_ref(), &found.targets),
+        targets: parts::targets(audited, judged, &found.targets),
+        groups: parts::groups(audited, &found.groups),
+        diversity: parts::diversity(survey),
+        drift: parts::drift(survey),
         calibration: calibrations(audited, survey, found.calibration),
         trace: trace::read(context, files.trace)?,
         without: without(context, survey, left_out),
         ledger: Err(String::new()),
-        provenance: provenance::gather(context, judged.as_ref(), &audited.models)?,
+        provenance: provenance::gather(context, judged, &audited.models)?,
         blends,
         lead,
         models,
@@ -79,13 +70,6 @@ pub(super) fn gather(context: &Context, audited: &AuditReport, files: &Files<'_>
     };
     facts.ledger = ledger::read(context, &mut facts)?;
     Ok(facts)
-}
-
-/// Names of the outputs of stored predictions.
-fn columns(context: &Context, judged: &Judged) -> Result<Arc<[String]>, Failure> {
-    let sample = context.sample()?;
-    let names = labels::output_names(context, Some(&judged.truth), sample.as_ref().map(blend_record::Sample::columns));
-    Ok(names.unwrap_or_default().into())
 }
 
 fn findings(audited: &AuditReport) -> Vec<Finding> {
@@ -125,32 +109,6 @@ fn correlations(survey: Option<&Survey>) -> Known<Vec<Matrix>> {
         all.push(matrix("Spearman, test", models, &test.spearman));
     }
     Ok(all)
-}
-
-fn targets(audited: &AuditReport, judged: Option<&Judged>, blend: &[Option<f64>]) -> Known<Vec<Target>> {
-    let (Some(survey), Some(judged)) = (&audited.survey, judged) else {
-        return Err("No model can be judged, so none can be judged by target.".to_owned());
-    };
-    if survey.targets.is_empty() {
-        return Err("There is one target, or the metric judges all outputs of a row together.".to_owned());
-    }
-    let positives = |target: usize| match &judged.truth.labels().values {
-        LabelValues::Binary(columns) => {
-            columns.get(target).map(|column| judged.scope.rows.iter().filter(|&row| column[row] == 1).count())
-        }
-        _ => None,
-    };
-    let target = |(at, name): (usize, &String)| Target {
-        name: name.clone(),
-        positives: positives(at),
-        models: audited
-            .models
-            .iter()
-            .map(|model| audited.scores(model).and_then(|scores| *scores.targets.get(at)?))
-            .collect(),
-        blend: blend.get(at).copied().flatten(),
-    };
-    Ok(survey.targets.iter().enumerate().map(target).collect())
 }
 
 fn calibrations(

@@ -3,25 +3,25 @@
 use crate::{
     context::Context,
     failure::Failure,
+    leaderboard,
     report::html::facts::{Entry, Facts, Known},
 };
 use blend_record::ledger::{Event, Ledger, PublicState, Standing, What};
 
-/// Decimals of public scores where competition.yaml names none.
-const DECIMALS: u32 = 5;
-
 /// The ledger, one entry for each content. Public scores of models and recipes are noted in `facts` too.
 pub(super) fn read(context: &Context, facts: &mut Facts) -> Result<Known<Vec<Entry>>, Failure> {
-    let path = context.workspace.ledger_file(&context.competition.id);
-    let ledger = Ledger::read(&path)?;
+    let ledger = leaderboard::ledger(context)?;
     if ledger.lines.is_empty() {
         return Ok(Err(
             "The ledger is empty: `blend submit` notes what it makes, `blend lb add NAME SCORE` what came back."
                 .to_owned(),
         ));
     }
-    let decimals = context.competition.leaderboard.as_ref().map_or(DECIMALS, |leaderboard| leaderboard.decimals);
-    let entries = ledger.standings(decimals).iter().map(|standing| entry(&ledger, standing, facts)).collect();
+    let entries = ledger
+        .standings(leaderboard::decimals(context))
+        .iter()
+        .map(|standing| entry(&ledger, standing, facts))
+        .collect();
     Ok(Ok(entries))
 }
 

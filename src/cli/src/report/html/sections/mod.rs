@@ -1,6 +1,8 @@
 //! The parts of the page, in their order. Each writes its own section, or the sentence that says why it is empty.
 
 mod calibration;
+mod diversity;
+mod drift;
 mod findings;
 mod folds;
 mod leaderboard;
@@ -18,14 +20,17 @@ use std::fmt::Write as _;
 type Section = fn(&Facts, &mut String);
 
 /// Anchor, title, writer.
-const SECTIONS: [(&str, &str, Section); 12] = [
+const SECTIONS: [(&str, &str, Section); 15] = [
     ("findings", "Findings", findings::section),
     ("models", "Models", models::section),
     ("weights", "Weights", weights::section),
     ("folds", "Folds", folds::section),
     ("correlation", "Correlation", likeness::section),
+    ("diversity", "Diversity", diversity::section),
     ("targets", "Targets", targets::section),
+    ("groups", "Groups", targets::groups),
     ("calibration", "Calibration", calibration::section),
+    ("drift", "OOF against test", drift::section),
     ("without", "Leave one out", search::without),
     ("search", "Search", search::trace),
     ("leaderboard", "CV and leaderboard", leaderboard::section),
