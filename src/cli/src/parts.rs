@@ -10,6 +10,7 @@ use blend_core::{
     judge::Preparation,
     manifest::ColumnFile,
     pool::{Pool, Weighing},
+    post::{self, PostStep},
 };
 use blend_search::Parts;
 use blend_store::{IdSpec, ReadOptions, Table};
@@ -121,6 +122,20 @@ pub(crate) fn blended<S: Split>(
         weights.push(blend.intercept());
     }
     Ok(Pool::weighed(&members, weighing, blend.space(), preparation).whole(set))
+}
+
+/// As [`blended`], after the steps that were fitted with the weights: what the recipe's own scores are of.
+pub(crate) fn judged<S: Split>(
+    context: &Context,
+    blend: &Blend,
+    members: &[&Predictions<S>],
+    set: &RowSet,
+    preparation: Preparation,
+) -> Result<Block, Failure> {
+    let mut natural = blended(context, blend, members, set, preparation)?;
+    let fitted = |step: &&PostStep| matches!(step, PostStep::Calibrate(_) | PostStep::Thresholds(_));
+    blend.post().iter().filter(fitted).for_each(|step| post::apply(step, &mut natural, None));
+    Ok(natural)
 }
 
 /// The part of each of `rows` in a recipe with weights by row; nothing in other recipes. A group without weights of its

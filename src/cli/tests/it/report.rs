@@ -198,6 +198,16 @@ fn a_recipe_that_no_longer_fits_is_said_to_be_so() {
 }
 
 #[test]
+fn a_recipe_is_judged_with_what_was_fitted_after_it() {
+    let workspace = toy::imported();
+    run(&workspace, &["search", "--calibrate", "affine"]).expect(0);
+    run(&workspace, &["report"]).expect(0);
+    let page = page(&workspace, "submissions/toy/report.html");
+    let weights = section(&page, "weights");
+    assert!(!weights.contains("outputs have changed since"), "{weights}");
+}
+
+#[test]
 fn what_a_search_said_is_drawn() {
     let workspace = toy::imported();
     let mut said = run(&workspace, &["search", "--json"]).expect(0).json();

@@ -145,7 +145,7 @@ fn stop(search: &SearchBlock) -> String {
     }
 }
 
-/// The blend's own OOF predictions, before post steps, as those of a model.
+/// The blend's own OOF predictions, with the steps that were fitted with it, as those of a model.
 fn predictions(
     context: &Context,
     judged: &Judged,
@@ -170,7 +170,7 @@ fn predictions(
     let bound = context.metric.bind(judged.truth.on(&judged.scope.rows)).map_err(|error| error.to_string())?;
     let set = &judged.scope.rows;
     let natural =
-        parts::blended(context, &recipe.blend, &all, set, bound.preparation()).map_err(|failure| failure.message)?;
+        parts::judged(context, &recipe.blend, &all, set, bound.preparation()).map_err(|failure| failure.message)?;
     let columns: Vec<Vec<f64>> = (0..natural.n_outputs())
         .into_par_iter()
         .map(|output| {
