@@ -121,3 +121,13 @@ fn splits(contest: &mut Contest, cv: &Value, share: f64, n: u32) -> Splits {
     }
     found
 }
+
+#[test]
+fn pooling_is_safer_than_the_leaderboard_alone() {
+    let Some((mut contest, cv)) = splittable() else { return };
+    let found = splits(&mut contest, &cv, 0.1, 8);
+    let [best_cv, pooled, best_lb] = found.means;
+    // A tenth of 500 rows: what is best on it is not best on the rest, and pooling knows.
+    assert!(pooled < best_lb && pooled < best_cv + 2e-4, "{:?}", found.means);
+    assert!(found.pooled_no_worse >= found.lb_no_worse, "{} {}", found.pooled_no_worse, found.lb_no_worse);
+}

@@ -1,7 +1,10 @@
 //! More competitions whose test labels are known to the test: pools without test labels, whose out-of-fold rows are
 //! split by a hash of their ids; directions; the demo that ships with the program.
 
-use super::contest::{Contest, spec};
+use super::{
+    contest::{Contest, Part, Said, spec},
+    exact::random_blends,
+};
 use crate::{
     digits::{MODELS, engines, predict, workspace},
     support::{Workspace, shared, table},
@@ -195,4 +198,30 @@ pub(super) fn more(test: &str) -> Vec<(&'static str, SpaceName, &'static str, Co
     let diabetes = super::pools::demo(test, "diabetes", "mae", &["target"], OutputKind::Value, super::pools::MARKED);
     all.extend(diabetes.map(|contest| ("diabetes, MAE", Linear, "noise_matched", contest)));
     all
+}
+
+/// Draws of weights: the bench takes more.
+const FEW: usize = 40;
+
+#[track_caller]
+fn check_best(contest: &Contest, space: SpaceName) {
+    let said = contest.json(&["search", "--target", "lb", "--space", space.name()]);
+    assert_eq!(said["stop"], "certified", "{said}");
+    let predicted = Said::of(&said["predicted_public"]);
+    let actual = contest.actual(&contest.blend(space, &contest.weights(&said)), Part::Public);
+    assert_eq!(predicted.method, "exact");
+    assert!((predicted.score - actual).abs() <= predicted.bound + 1e-9, "{} {actual}", predicted.score);
+    let (_, inside) = random_blends(contest, space, "close", FEW);
+    assert!(inside >= 0.9, "{inside}");
+}
+
+#[test]
+fn the_shipped_digits() {
+    check_best(&shipped_digits(), Log);
+}
+
+#[test]
+fn spooky_author_split_by_hash() {
+    let Some(contest) = spooky("spooky_author_split_by_hash") else { return };
+    check_best(&contest, Log);
 }
