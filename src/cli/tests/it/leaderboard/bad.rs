@@ -1,4 +1,5 @@
-//! Scores and settings that cannot be: refused with the contract's exit codes, and nothing is lost.
+//! Scores and settings that cannot be: refused with the contract's exit codes, and nothing is lost. And what is said of those
+//! that can.
 
 use crate::{
     support::Workspace,
@@ -118,4 +119,22 @@ fn a_gain_below_its_noise_and_a_score_that_was_not_predicted() {
     add(predicted, &["--correct"]);
     let shown = run(&workspace, &["lb", "show"]).expect(0).stdout;
     assert!(!shown.contains("overfit alarm"), "{shown}");
+}
+
+#[test]
+fn the_plan_names_what_would_teach_and_leaves_out_what_is_known() {
+    let plan = |scores: &[(&str, &str)], budget: &str| -> Vec<(String, f64)> {
+        let said = run(&scored("all", scores), &["--json", "lb", "plan", "--budget", budget]).expect(0).json();
+        let steps = said["plan"].as_array().expect("a plan").iter();
+        steps
+            .map(|it| (it["what"].as_str().expect("what").to_owned(), it["variance_left"].as_f64().expect("a share")))
+            .collect()
+    };
+    let all = plan(&[], "3");
+    assert_eq!(all.len(), 3, "{all:?}");
+    // Every score leaves less to be told by the next.
+    assert!(all[0].1 < 1.0 && all.windows(2).all(|pair| pair[1].1 <= pair[0].1), "{all:?}");
+    assert_eq!(plan(&[], "1"), all[..1]);
+    let rest = plan(&[("ada", "0.45")], "3");
+    assert!(rest.len() == 2 && rest.iter().all(|(what, _)| what != "ada"), "{rest:?}");
 }
