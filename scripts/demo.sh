@@ -26,5 +26,6 @@ What to type next:
   $blend search --target cv --space log --name geometric
   $blend search --target cv --solver greedy --name greedy
   $blend list metrics
+  $blend -c neutrino predict    (another contest: directions of simulated neutrinos; then audit, search, submit, verify)
   $blend init NAME --metric log_loss --truth FILE --folds FILE   (a competition of your own)
 T

@@ -1,8 +1,9 @@
 """Full-size networks have the sizes that were published or can be counted from what was."""
 
 import unittest
+from dataclasses import replace
 
-from zoo import efficientnet, icegraph, resnest, simple_nn, stacker, three_stage, two_heads, two_stage
+from zoo import efficientnet, icecube, icegraph, resnest, simple_nn, stacker, three_stage, two_heads, two_stage
 from zoo.build import networks
 from zoo.layers import n_parameters
 from zoo.systems import SYSTEMS
@@ -44,6 +45,10 @@ class Sizes(unittest.TestCase):
         for name, count in published.items():
             stage = SYSTEMS[name].stages[0]
             self.assertEqual(n_parameters(stage.build(SYSTEMS[name].full)), count, name)
+        # Two commands in the authors' instructions make other sizes than those that their ensemble loads.
+        narrow = replace(icegraph.B, transformer=replace(icegraph.B.transformer, base=128))
+        self.assertEqual(n_parameters(icegraph.DeepIceGraph(narrow)), 115_661_751)
+        self.assertEqual(round(n_parameters(icecube.DeepIce(replace(icecube.B32, dim=384, base=128))) / 1e6, 1), 29.3)
         for config, unused in ((icegraph.S, 24_960), (icegraph.B, 49_536)):
             self.assertEqual(n_parameters(icegraph.DynEdge(config, config.transformer.dim // 2).readout), unused)
 
