@@ -48,6 +48,11 @@ fn a_claim_on_another_scale() {
     near(model["score"].as_f64().expect("a score"), score, 1e-12, "its own score");
     near(model["claimed"]["score"].as_f64().expect("a claim"), claimed, 1e-12, "the claim beside it");
     assert_eq!(model["claimed"]["scope"], "sum over 206, divided by 207");
+    // The very convention is named where the table has the columns for it: `audit::tables::a_claim_is_explained`.
+    let said = run(&workspace, &["audit", "ada"]).stdout;
+    for words in ["claim in `ada`", "(sum over 206, divided by 207)", "computed 0.3009", "none of"] {
+        assert!(said.contains(words), "no `{words}` in\n{said}");
+    }
 }
 
 /// Folds were drawn again from a random generator at inference: right as long as nobody calls it once more.
@@ -103,6 +108,20 @@ fn fresh_predictions_that_nobody_uses() {
     refused(&workspace, 3, &["submit"], &["ada/test.feather", "not those of the recipe", "search again"]);
 }
 
+/// Three members read one `submission.csv`, which the last script to run had written.
+#[test]
+fn one_file_under_three_names() {
+    let workspace = toy::imported();
+    for model in ["dan", "eve"] {
+        run(&workspace, &["import", model, "--oof", "in/bob_oof.csv", "--test", "in/bob_test.csv"]).expect(0);
+    }
+    refused(&workspace, 3, &["search"], &["`bob`", "`dan`", "the same outputs"]);
+    let said = run(&workspace, &["audit"]).expect(1).stdout;
+    for model in ["dan", "eve"] {
+        assert!(said.contains(&format!("duplicate in `{model}`: the same outputs as `bob`")), "{said}");
+    }
+}
+
 /// A step failed in a script without `set -e`, and the run went on with what lay there.
 #[test]
 fn a_failed_step() {
@@ -125,6 +144,20 @@ fn weights_pasted_by_hand() {
     // A free sum is a choice that has a name.
     by_hand(&workspace, "domain: box\nmembers: {ada: 0.4397, bob: 0.5466}\n");
     run(&workspace, &["submit", "mine"]).expect(0);
+}
+
+/// Studies of other lists of models were continued under one name, by a sampler that no seed could repeat.
+#[test]
+fn trials_of_another_study() {
+    let of_two = ["search", "--members", "ada,bob"];
+    let recipe = |workspace: &Workspace| String::from_utf8(workspace.read("blends/toy/best_cv.yaml")).expect("text");
+    let fresh = toy::imported();
+    run(&fresh, &[&of_two[..], &["--threads", "1"]].concat()).expect(0);
+    let workspace = toy::imported();
+    run(&workspace, &["search"]).expect(0);
+    assert_ne!(recipe(&workspace), recipe(&fresh));
+    run(&workspace, &[&of_two[..], &["--threads", "2"]].concat()).expect(0);
+    assert_eq!(recipe(&workspace), recipe(&fresh), "a search starts from nothing but its members");
 }
 
 /// Files were added up by position; a missing row became 0, a NaN was left out of the mean.
@@ -171,6 +204,37 @@ fn names_that_nearly_agree() {
     refused(&workspace, 2, &["audit"], &["model.yaml:1:8", "`model: ada`"]);
 }
 
+/// A public score lost a digit on its way into the notes: .1844 for .01844.
+#[test]
+fn a_digit_lost() {
+    let workspace = toy::imported();
+    let oof = workspace.write("in/dan_oof.csv", toy::oof(3)).display().to_string();
+    let test = workspace.write("in/dan_test.csv", toy::test(3)).display().to_string();
+    run(&workspace, &["import", "dan", "--oof", &oof, "--test", &test]).expect(0);
+    let audit = run(&workspace, &["audit", "--json"]).expect(0).json();
+    for (at, model) in audit["models"].as_array().expect("models").iter().enumerate() {
+        let (name, score) = (model["model"].as_str().expect("a name"), model["score"].as_f64().expect("a score"));
+        let public = score + 0.01 + 0.0005 * at as f64;
+        let noted = if name == "dan" { 10.0 * public } else { public };
+        run(&workspace, &["lb", "add", name, &format!("{noted:.4}")]).expect(0);
+    }
+    let said = run(&workspace, &["audit"]).stdout;
+    assert!(said.contains("public in `dan`: OOF 0.2994") && said.contains("public 3."), "{said}");
+    assert_eq!(said.matches("public in `").count(), 1, "{said}");
+}
+
+/// A loss that its module did not have, and a command line with more in it than the script read.
+#[test]
+fn names_that_nothing_answers_to() {
+    let workspace = toy::imported();
+    workspace.write("models/toy/competition.yaml", toy::COMPETITION.replace("log_loss", "loss_comb"));
+    refused(&workspace, 2, &["search"], &["unknown metric `loss_comb`", "competition.yaml:2:9", "^", "log_loss"]);
+    workspace.write("models/toy/competition.yaml", toy::COMPETITION);
+    refused(&workspace, 2, &["predict", "config.json"], &["unknown model `config.json`", "ada"]);
+    let said = run(&workspace, &["search", "data"]).expect(2).stderr;
+    assert!(said.contains("unexpected argument 'data'"), "{said}");
+}
+
 /// A configuration's keys were never read.
 #[test]
 fn a_setting_that_nobody_reads() {
@@ -178,6 +242,19 @@ fn a_setting_that_nobody_reads() {
     let manifest = String::from_utf8(workspace.read("models/digits/logreg/model.yaml")).expect("text");
     workspace.write("models/digits/logreg/model.yaml", manifest + "LR_MAX: 0.0005\n");
     refused(&workspace, 2, &["predict", "--engine", "rten"], &["model.yaml:", "LR_MAX", "^"]);
+}
+
+/// Instructions trained a network of one size, the ensemble loaded another under its name.
+#[test]
+fn networks_of_another_size() {
+    let workspace = digits::workspace(&["logreg", "mlp"]);
+    let predict = ["predict", "--engine", "rten"];
+    run(&workspace, &predict).expect(0);
+    run(&workspace, &["search"]).expect(0);
+    // Same inputs, same outputs, other layers between.
+    workspace.copy(workspace.path("models/digits/mlp/seed0_fold0.onnx"), "models/digits/logreg/fold0.onnx");
+    run(&workspace, &predict).expect(0);
+    refused(&workspace, 3, &["submit"], &["test outputs of `logreg`", "not those of the recipe", "search again"]);
 }
 
 /// A competition of directions with imported vectors of two models, the second in `frame`.
@@ -223,6 +300,10 @@ fn vectors_of_two_frames() {
     near(search["weights"]["swapped"].as_f64().expect("a weight"), 1.0, 1e-3, "the better model");
     let undeclared = directions("");
     assert!(error(&undeclared, 1) > 0.5, "undeclared, it is no better than its neighbors' guesses");
+    let said = run(&undeclared, &["audit"]).expect(1).stdout;
+    for words in ["frame in `swapped`", "0.0000 read as (y, x, z)", "say `frame: yxz` in model.yaml"] {
+        assert!(said.contains(words), "no `{words}` in\n{said}");
+    }
 }
 
 /// Copies of the ensemble swapped the weights of two networks with similar names.
