@@ -116,7 +116,8 @@ pub struct Verifier<'a, F> {
     workspace: &'a Workspace,
     competition: &'a CompetitionId,
     outputs: F,
-    seen: HashMap<PathBuf, Option<Fingerprint>>,
+    /// By file, and whether its values were hashed or its bytes: stored outputs that feed another model are known by both.
+    seen: HashMap<(PathBuf, bool), Option<Fingerprint>>,
     links: Vec<Link>,
 }
 
@@ -221,14 +222,13 @@ impl<'a, F: FnMut(&Path) -> Option<Fingerprint>> Verifier<'a, F> {
         recorded: Fingerprint,
         recorded_in: &Path,
     ) {
-        let actual = match self.seen.get(&path) {
+        let by_values = matches!(kind, LinkKind::Oof | LinkKind::Test);
+        let key = (path.clone(), by_values);
+        let actual = match self.seen.get(&key) {
             Some(known) => *known,
             None => {
-                let found = match kind {
-                    LinkKind::Oof | LinkKind::Test => (self.outputs)(&path),
-                    _ => fingerprint_of_file(&path).ok(),
-                };
-                self.seen.insert(path.clone(), found);
+                let found = if by_values { (self.outputs)(&path) } else { fingerprint_of_file(&path).ok() };
+                self.seen.insert(key, found);
                 found
             }
         };

@@ -207,7 +207,7 @@ impl<'a> Shared<'a> {
         let mut manifests = manifests.collect::<Result<Vec<Manifest>, Failure>>()?;
         manifests.retain(|manifest| !manifest.stages.is_empty() || !self.it.models.is_empty());
         if !manifests.is_empty() {
-            return Ok(manifests);
+            return Ok(inputs::after_what_they_read(manifests));
         }
         Err(Failure::usage(format!("no model of `{id}` has graphs"))
             .at(context.show(&context.workspace.competition_folder(id)))

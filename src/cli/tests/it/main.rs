@@ -13,6 +13,7 @@ mod neutrino;
 mod pools;
 mod predict;
 mod report;
+mod stacked;
 mod steps;
 mod support;
 mod toy;

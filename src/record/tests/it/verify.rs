@@ -104,3 +104,17 @@ fn every_broken_link_is_named() {
     std::fs::remove_file(workspace.run_file(&moa(), &nn)).unwrap();
     assert_eq!(faults(&workspace), [(LinkKind::RunRecord, LinkState::Absent)]);
 }
+
+#[test]
+fn stored_outputs_that_feed_another_model_are_known_by_values_and_by_bytes() {
+    let (_folder, workspace) = workspace();
+    chain(&workspace);
+    let read = workspace.oof_file(&moa(), &model("tabnet"));
+    let mut run = RunRecord::read(&workspace, &moa(), &model("nn")).unwrap();
+    run.data.insert(read.clone(), print("tabnet oof"));
+    run.write(&workspace, &moa()).unwrap();
+    assert_eq!(faults(&workspace), []);
+    put(&read, "changed");
+    let broken = [(LinkKind::Data, LinkState::Differs), (LinkKind::Oof, LinkState::Differs)];
+    assert!(broken.iter().all(|link| faults(&workspace).contains(link)), "{:?}", faults(&workspace));
+}

@@ -315,6 +315,27 @@ pub(crate) fn paths(manifest: &Manifest, splits: Splits) -> Vec<PathBuf> {
     paths
 }
 
+/// The models in the order given, but those that read the stored outputs of others after these. Models that read each other
+/// stay where they are.
+pub(crate) fn after_what_they_read(manifests: Vec<Manifest>) -> Vec<Manifest> {
+    let both = Splits { oof: true, test: true };
+    let with_paths = |it: Manifest| {
+        let paths = paths(&it, both);
+        (it, paths)
+    };
+    let mut waiting: Vec<(Manifest, Vec<PathBuf>)> = manifests.into_iter().map(with_paths).collect();
+    let mut ordered = Vec::with_capacity(waiting.len());
+    while !waiting.is_empty() {
+        let waits = |(it, paths): &(Manifest, Vec<PathBuf>)| {
+            let mut others = waiting.iter().filter(|(other, _)| other.model != it.model);
+            others.any(|(other, _)| paths.iter().any(|path| path.starts_with(&other.folder)))
+        };
+        let next = waiting.iter().position(|it| !waits(it)).unwrap_or(0);
+        ordered.push(waiting.remove(next).0);
+    }
+    ordered
+}
+
 /// One fingerprint of many files, for what an interrupted run leaves behind.
 pub(crate) fn fingerprint_of(manifest: Option<Fingerprint>, data: &BTreeMap<PathBuf, Fingerprint>) -> Fingerprint {
     let mut hash = Fingerprinter::new("inputs");
