@@ -1,5 +1,6 @@
 """A model's networks to its folder: graphs, checked, and the manifest."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -63,4 +64,4 @@ def export_system(
             path = folder / stage.name / f"{stem(seed, fold)}.onnx"
             worst = export.written(path, net, stage, config, it.output, precision)
             print(f"{path}: {path.stat().st_size / 2**20:.1f} MiB, within {worst:.1e} of the network", flush=True)
-    (folder / "model.yaml").write_text(manifests.text(it))
+    (folder / "model.yaml").write_text(manifests.text(replace(it, full=config)))

@@ -60,7 +60,7 @@ def umap_tables(train: np.ndarray, test: np.ndarray, columns: cells.Columns) -> 
     genes = columns.genes
 
     def fitted(n_genes: int, n_cells: int, on: np.ndarray, parts: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
-        maps = [UMAP(n_components=n, random_state=0).fit(on[:, part])
+        maps = [UMAP(n_components=n, random_state=0, n_jobs=1).fit(on[:, part])
                 for n, part in ((n_genes, slice(genes)), (n_cells, slice(genes, None)))]
         place = lambda x: [maps[0].transform(x[:, :genes]), maps[1].transform(x[:, genes:])]  # noqa: E731
         return tuple(np.concatenate(place(x), axis=1) for x in parts)

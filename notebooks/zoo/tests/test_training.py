@@ -1,5 +1,6 @@
 """Training on tables: every family learns, exports what it learned, and never sees a held-out row."""
 
+import re
 import tempfile
 import unittest
 from dataclasses import replace
@@ -68,6 +69,26 @@ class Training(unittest.TestCase):
                     build.export_system(name, out, "small", "f32", weights, None, 1)  # compares graph and network
                 self.assertTrue((out / "model.yaml").exists())
                 self.assertEqual(len(list(out.glob("*/*.onnx"))), len(SYSTEMS[name].stages))
+
+    def test_the_stacker_reads_stored_outputs(self):
+        """What `blend predict` leaves in the members' folders, beside the contest's `data`."""
+        it, random = SYSTEMS["supervised-tabnet"], np.random.default_rng(4)
+        scored = pd.read_csv(self.data / "train_targets_scored.csv")
+        for member in it.tables:
+            (self.root / member).mkdir()
+            made = scored.copy()
+            made[scored.columns[1:]] = random.random((len(scored), SCORED)).astype(np.float32)
+            made.iloc[::-1].to_feather(self.root / member / "oof.feather")  # in another order: rows are found by id
+        read = train_table.Data.read(self.data, it.tables)
+        last = pd.read_feather(self.root / it.tables[-1] / "oof.feather")
+        np.testing.assert_array_equal(read.tables[it.tables[-1]][::-1], last.iloc[:, 1:].to_numpy())
+        self.train(it.name, self.root / "weights" / it.name)
+        out = self.root / "graphs" / it.name
+        with mock.patch("builtins.print"):
+            build.export_system(it.name, out, "small", "f32", self.root / "weights" / it.name, None, 1)
+        # The small form has two members, and so has its manifest.
+        self.assertEqual(re.findall(r"^      (\w+): \{table: (.*)\}$", (out / "model.yaml").read_text(), re.MULTILINE),
+                         [(f"member{at}", it.tables[at]) for at in range(it.small.members)])
 
     def test_labels_of_held_out_rows_change_nothing(self):
         for name in ("two-heads-v2", "simple-nn-old"):
