@@ -7,13 +7,16 @@ mod values;
 
 use crate::{
     error::StoreError,
-    frame,
     table::{IdSpec, Raw, ReadOptions},
 };
 use fields::{Fault, Field, Fields, text_of};
-use polars::io::utils::compression::CompressedReader;
+use flate2::bufread::MultiGzDecoder;
 use rayon::prelude::*;
-use std::{io::Read, path::Path};
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader},
+    path::Path,
+};
 pub(crate) use values::number;
 use values::{Kind, Values};
 
@@ -56,15 +59,28 @@ pub(crate) fn parse(
 
 /// The file's bytes, unpacked.
 pub(crate) fn load(path: &Path) -> Result<Vec<u8>, StoreError> {
-    let bytes = std::fs::read(path).map_err(|e| StoreError::io("read", path, e))?;
-    if !bytes.starts_with(&[0x1F, 0x8B]) {
-        return Ok(bytes);
+    let mut bytes = Vec::new();
+    open(path).and_then(|mut text| text.read_to_end(&mut bytes)).map_err(|error| unreadable(path, error))?;
+    Ok(bytes)
+}
+
+/// The file's bytes, unpacked as they are read.
+pub(crate) fn open(path: &Path) -> io::Result<Box<dyn BufRead>> {
+    let mut file = reader(File::open(path)?);
+    let is_packed = file.fill_buf()?.starts_with(&[0x1F, 0x8B]);
+    Ok(if is_packed { Box::new(reader(MultiGzDecoder::new(file))) } else { Box::new(file) })
+}
+
+fn reader<R: io::Read>(from: R) -> BufReader<R> {
+    BufReader::with_capacity(1 << 16, from)
+}
+
+/// What is not the system's refusal is a fault of the packed bytes.
+pub(crate) fn unreadable(path: &Path, error: io::Error) -> StoreError {
+    match error.raw_os_error() {
+        Some(_) => StoreError::io("read", path, error),
+        None => StoreError::Corrupt { path: path.to_owned(), what: error.to_string(), source: Some(Box::new(error)) },
     }
-    frame::guarded(path, || {
-        let mut unpacked = Vec::with_capacity(bytes.len() * 4);
-        CompressedReader::try_new(bytes.into())?.read_to_end(&mut unpacked)?;
-        Ok(unpacked)
-    })
 }
 
 /// A text of which every line is known to have as many fields as the header.

@@ -2,8 +2,8 @@
 //!
 //! A file of columns (parquet, Feather, CSV) is decoded once, some columns of some rows at a time, into an unnamed file
 //! of plain values, from which it is then read piece by piece, in any order, as often as it is asked for. An array
-//! (npy, npz) lies like that already and is read where it is. What is small is read whole, and so is what cannot be
-//! taken apart: gzipped or quoted CSV, columns whose type changes on the way.
+//! (npy, npz) lies like that already and is read where it is. What is small is read whole, and so is what is damaged, to
+//! say where.
 
 mod array;
 mod feather;
@@ -95,8 +95,8 @@ fn spill(path: &Path, name: &str, options: &StreamOptions) -> Result<Option<Spil
         parquet::open(path, file, options.whole).map(|parts| Box::new(parts) as Box<dyn Parts>)
     } else if large && [".feather", ".arrow", ".ipc"].iter().any(|end| name.ends_with(end)) {
         feather::open(path, file).map(|parts| Box::new(parts) as Box<dyn Parts>)
-    } else if large && name.ends_with(".csv") {
-        text::open(path, &options.id).map(|parts| Box::new(parts) as Box<dyn Parts>)
+    } else if name.ends_with(".csv") || name.ends_with(".csv.gz") {
+        text::open(path, &options.id, options.whole).map(|parts| Box::new(parts) as Box<dyn Parts>)
     } else {
         None
     };

@@ -4,6 +4,7 @@ use crate::{
     digits,
     support::{Output, Workspace},
 };
+use flate2::{Compression, write::GzEncoder};
 use std::{
     fs::File,
     io::{BufWriter, Seek, Write},
@@ -99,13 +100,15 @@ fn memory_does_not_grow_with_the_table() {
     };
     // 37 and 370 MB of values.
     grows("x.npy", &|path, n| npy(path, &[n, 1024], &[1.0; 1024]));
-    // 18 and 185 MB of text.
-    grows("x.csv", &|path, n| {
-        let mut file = BufWriter::new(File::create(path).expect("a file"));
+    // 18 and 185 MB of text, packed and with quotes, a line feed between two of them.
+    grows("x.csv.gz", &|path, n| {
+        let packed = GzEncoder::new(File::create(path).expect("a file"), Compression::fast());
+        let mut file = BufWriter::new(packed);
         let header: Vec<String> = (0..1024).map(|column| format!("c{column}")).collect();
-        writeln!(file, "id,{}", header.join(",")).expect("a header");
+        writeln!(file, "id,\"\n\",{}", header[1..].join(",")).expect("a header");
         let cells = ",7".repeat(1024);
-        (0..n).for_each(|row| writeln!(file, "{row}{cells}").expect("a line"));
+        (0..n).for_each(|row| writeln!(file, "\"{row}\"{cells}").expect("a line"));
+        file.into_inner().expect("flushed").finish().expect("packed");
     });
 }
 
@@ -113,7 +116,7 @@ fn memory_does_not_grow_with_the_table() {
 #[test]
 fn large_results_lie_in_files() {
     let workspace = workspace("x.npy", 1, 1);
-    let n = 1_200_000;
+    let n = 8_400_000;
     npy(&workspace.path("models/toy/image/x.npy"), &[n, 1], &[3.5]);
     let before = std::fs::read_dir(workspace.path("models/toy/image")).expect("the folder").count();
     let said = predict(&workspace, &["--batch-size", "65536"]).expect(0).json();

@@ -7,7 +7,7 @@ use blend_core::{
     source::{Column, ColumnType, ColumnView, SourceError, TakePiece},
 };
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     fs::File,
     io::{self, Seek, SeekFrom, Write},
     ops::Range,
@@ -17,6 +17,8 @@ use std::{
 
 /// Bytes of a piece, about: what is read at once, small enough that every thread has one or two in memory.
 const PIECE: usize = if cfg!(test) { 1 << 12 } else { 2 << 20 };
+/// Bytes that are copied in about the time that asking for them takes.
+const ASKING: usize = if cfg!(test) { 1 << 6 } else { 1 << 12 };
 
 /// Where a column's values lie in a piece, and what they are.
 #[derive(Debug, Clone, Copy)]
@@ -37,16 +39,20 @@ struct Layout {
     bytes: usize,
 }
 
+/// Bytes of a value in a piece; texts have none there.
+fn fixed(kind: ColumnType) -> usize {
+    if kind == ColumnType::Text { 0 } else { super::width(kind) }
+}
+
 impl Layout {
     fn new(header: Vec<(String, ColumnType)>) -> Self {
-        let fixed = |kind: &ColumnType| if *kind == ColumnType::Text { 0 } else { super::width(*kind) };
-        let row: usize = header.iter().map(|(_, kind)| fixed(kind)).sum();
+        let row: usize = header.iter().map(|(_, kind)| fixed(*kind)).sum();
         // A multiple of 8, so that every column starts on one.
         let n_rows = (PIECE / row.max(1)).clamp(64, 1 << 20) / 8 * 8;
         let mut bytes = 0;
         let places = header.iter().map(|(_, kind)| {
             let place = Place { kind: *kind, offset: bytes };
-            bytes += fixed(kind) * n_rows;
+            bytes += fixed(*kind) * n_rows;
             place
         });
         let places = places.collect();
@@ -139,13 +145,13 @@ impl Spilling {
             nulls: self.nulls,
             texts: self.texts.into_iter().map(Column::Text).collect(),
             most: (2 * threads).max(4),
-            pieces: Mutex::default(),
+            read: Mutex::default(),
         })
     }
 }
 
-/// A piece's bytes; as words, so that values of any type are aligned.
-type Piece = Arc<Vec<u64>>;
+/// Bytes; as words, so that values of any type are aligned.
+type Words = Arc<Vec<u64>>;
 
 /// A table that lies in pieces in a file without a name.
 #[derive(Debug)]
@@ -158,45 +164,99 @@ pub(super) struct Spilled {
     texts: Vec<Column>,
     /// Pieces that may be in memory.
     most: usize,
-    /// Those that are, the last used behind.
-    pieces: Mutex<VecDeque<(usize, Piece)>>,
+    read: Mutex<Pieces>,
+}
+
+/// What is in memory, and what was spent on pieces that are not.
+#[derive(Debug, Default)]
+struct Pieces {
+    /// The last used behind.
+    held: VecDeque<(usize, Words)>,
+    /// Of each piece the cost of what was read of it alone, in bytes.
+    spent: HashMap<usize, usize>,
+}
+
+/// Some rows of some columns, and the first byte of each column.
+struct Window {
+    words: Words,
+    starts: Vec<usize>,
 }
 
 impl Spilled {
-    fn piece(&self, piece: usize) -> io::Result<Piece> {
-        let lock = || self.pieces.lock().unwrap_or_else(PoisonError::into_inner);
+    /// The columns over `rows`, which lie in one piece.
+    ///
+    /// A piece that is not in memory is read whole once what was read of it alone has cost as much: rows front to back
+    /// come from whole pieces, those of events here and there by themselves, and nobody pays more than twice.
+    fn window(&self, rows: &Range<usize>, columns: &[usize]) -> io::Result<Window> {
+        let (piece, at) = (rows.start / self.layout.n_rows, rows.start % self.layout.n_rows);
+        let places = || columns.iter().map(|&column| self.layout.places[column]);
+        let whole = |words| {
+            let starts = places().map(|place| place.offset + at * fixed(place.kind)).collect();
+            Window { words, starts }
+        };
+        let cost: usize = places().map(|place| ASKING + rows.len() * fixed(place.kind)).sum();
         let reused = {
-            let mut pieces = lock();
-            if let Some(at) = pieces.iter().position(|(known, _)| *known == piece) {
-                let found = pieces.remove(at);
-                let found = found.map(|(_, it)| it).unwrap_or_default();
-                pieces.push_back((piece, Arc::clone(&found)));
-                return Ok(found);
+            let mut pieces = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(held) = pieces.held.iter().position(|(known, _)| *known == piece) {
+                let found = pieces.held.remove(held);
+                let words = found.map(|(_, words)| words).unwrap_or_default();
+                pieces.held.push_back((piece, Arc::clone(&words)));
+                return Ok(whole(words));
             }
-            let oldest = if pieces.len() >= self.most { pieces.pop_front() } else { None };
-            oldest.and_then(|(_, it)| Arc::try_unwrap(it).ok())
+            let spent = pieces.spent.entry(piece).or_default();
+            *spent += cost;
+            if *spent < self.layout.bytes {
+                None
+            } else {
+                *spent = 0;
+                let oldest = if pieces.held.len() >= self.most { pieces.held.pop_front() } else { None };
+                Some(oldest.and_then(|(_, words)| Arc::try_unwrap(words).ok()).unwrap_or_default())
+            }
         };
         // Read without the lock: others go on with what is there.
-        let mut words = reused.unwrap_or_default();
+        let start = (piece * self.layout.bytes) as u64;
+        let Some(mut words) = reused else {
+            let length = |place: Place| (rows.len() * fixed(place.kind)).next_multiple_of(8);
+            let mut words = vec![0_u64; places().map(length).sum::<usize>() / 8];
+            let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
+            let (mut starts, mut next) = (Vec::with_capacity(columns.len()), 0);
+            for place in places() {
+                let n = rows.len() * fixed(place.kind);
+                read_at(
+                    &self.file,
+                    start + (place.offset + at * fixed(place.kind)) as u64,
+                    &mut bytes[next..next + n],
+                )?;
+                starts.push(next);
+                next += length(place);
+            }
+            return Ok(Window { words: Arc::new(words), starts });
+        };
         words.resize(self.layout.bytes / 8, 0);
-        read_at(&self.file, (piece * self.layout.bytes) as u64, bytemuck::cast_slice_mut(&mut words))?;
+        read_at(&self.file, start, bytemuck::cast_slice_mut(&mut words))?;
         let words = Arc::new(words);
-        lock().push_back((piece, Arc::clone(&words)));
-        Ok(words)
+        let mut pieces = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        pieces.held.push_back((piece, Arc::clone(&words)));
+        drop(pieces);
+        Ok(whole(words))
     }
 
-    fn view<'v>(&'v self, column: usize, words: &'v [u64], rows: &Range<usize>) -> Result<ColumnView<'v>, SourceError> {
-        let Place { kind, offset } = self.layout.places[column];
-        let at = rows.start % self.layout.n_rows;
-        let bytes: &[u8] = bytemuck::cast_slice(words);
-        let width = super::width(kind);
-        let values = |n: usize| &bytes[offset + at * width..][..n * width];
+    /// The values of `column` over `rows`, which start with byte `start` of `words`.
+    fn view<'v>(
+        &'v self,
+        column: usize,
+        words: &'v [u64],
+        start: usize,
+        rows: &Range<usize>,
+    ) -> Result<ColumnView<'v>, SourceError> {
+        let kind = self.layout.places[column].kind;
+        let bytes: &[u8] = &bytemuck::cast_slice(words)[start..][..rows.len() * fixed(kind)];
         Ok(match kind {
-            ColumnType::F32 => ColumnView::F32(bytemuck::cast_slice(values(rows.len()))),
-            ColumnType::F64 => ColumnView::F64(bytemuck::cast_slice(values(rows.len()))),
-            ColumnType::I64 => ColumnView::I64(bytemuck::cast_slice(values(rows.len()))),
+            ColumnType::F32 => ColumnView::F32(bytemuck::cast_slice(bytes)),
+            ColumnType::F64 => ColumnView::F64(bytemuck::cast_slice(bytes)),
+            ColumnType::I64 => ColumnView::I64(bytemuck::cast_slice(bytes)),
             ColumnType::Bool => {
-                let flags = bytemuck::checked::try_cast_slice(values(rows.len()));
+                let flags = bytemuck::checked::try_cast_slice(bytes);
                 ColumnView::Bool(flags.map_err(|_| SourceError(format!("{}: its copy changed", self.place())))?)
             }
             ColumnType::Text => self.texts[column].view(rows.clone()),
@@ -253,10 +313,12 @@ impl TableSource for Spilled {
         while start < rows.end {
             let piece = start / self.layout.n_rows;
             let part = start..rows.end.min((piece + 1) * self.layout.n_rows);
-            let words = self.piece(piece).map_err(|e| SourceError(format!("the copy of {}: {e}", self.place())))?;
-            let views =
-                columns.iter().map(|&column| self.view(column, &words, &part)).collect::<Result<Vec<_>, _>>()?;
-            take(part.clone(), &views);
+            let window = self.window(&part, columns);
+            let Window { words, starts } =
+                window.map_err(|e| SourceError(format!("the copy of {}: {e}", self.place())))?;
+            let each = columns.iter().zip(starts);
+            let views = each.map(|(&column, start)| self.view(column, &words, start, &part));
+            take(part.clone(), &views.collect::<Result<Vec<_>, _>>()?);
             start = part.end;
         }
         Ok(())

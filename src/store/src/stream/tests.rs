@@ -5,7 +5,7 @@ use crate::{Outputs, feather};
 use blend_core::{rows::RowIndex, source::ColumnView};
 use ndarray::{ArrayD, IxDyn, ShapeBuilder};
 use polars::prelude::{DataFrame, IntoColumn, IpcCompression, IpcWriter, NamedFrom, ParquetWriter, SerWriter, Series};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, io::Write};
 use tempfile::TempDir;
 
 const N: usize = 700;
@@ -81,17 +81,86 @@ fn columns_on_disk_are_those_of_the_file() {
         writer.finish(&mut frame(true)).unwrap();
         check(&*open(&ipc, &options(&folder)).unwrap(), &read(&ipc));
     }
-    let csv = folder.path().join("t.csv");
-    let mut text = "id,int,float,flag,mixed,word\n".to_owned();
+    assert_eq!(files(&folder), 2);
+}
+
+/// Texts of csv: plain; with commas, line ends and quotes within quotes, in the header too.
+fn texts() -> [String; 2] {
+    let mut texts = ["id,int,float,flag,mixed,word\n", "\u{feff}\"id\",int,float,\"fl\r\nag\",mixed,\"wo\"\"rd\"\r\n"]
+        .map(String::from);
     for row in 0..N {
         let float = if row % 8 == 1 { String::new() } else { format!("{}", row as f64 / 7.0) };
         // Whole numbers until late, numbers until late, flags until late.
         let mixed = if row == 650 { "x".to_owned() } else { row.to_string() };
-        text += &format!("a{row},{row},{float},{},{mixed},w{row}\r\n", row % 2 == 0);
+        let cells = format!("{row},{float},{},{mixed}", row % 2 == 0);
+        texts[0] += &format!("a{row},{cells},w{row}\r\n");
+        let word = match row % 4 {
+            0 => format!("\"{}\n,{row}\"", "long\r\n,".repeat(if row == 400 { 1500 } else { 3 })),
+            1 => format!("\"\"\"{row}\"\"\""),
+            2 => format!("5\" nail {row}"),
+            _ => format!("\",\"\"\n{row}\""),
+        };
+        let blank = if row % 50 == 7 { "\n\r\n" } else { "" };
+        texts[1] += &format!("\"a{row}\",{cells},{word}\n{blank}");
     }
-    std::fs::write(&csv, &text).unwrap();
-    check(&*open(&csv, &options(&folder)).unwrap(), &read(&csv));
-    assert_eq!(files(&folder), 3);
+    texts[1].pop();
+    texts
+}
+
+/// Packed in two members, as tools that append do it.
+fn gzip(text: &str) -> Vec<u8> {
+    let (a, b) = text.as_bytes().split_at(text.len() / 3);
+    let member = |bytes: &[u8]| {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packed.write_all(bytes).unwrap();
+        packed.finish().unwrap()
+    };
+    [member(a), member(b)].concat()
+}
+
+#[test]
+fn lines_of_any_csv_are_taken_some_at_a_time() {
+    let folder = TempDir::new().unwrap();
+    let read = |path: &Path| {
+        let id = IdSpec::Column("id".into());
+        Table::read(path, &ReadOptions { id, ..ReadOptions::default() }).unwrap()
+    };
+    for text in texts() {
+        let (plain, packed) = (folder.path().join("t.csv"), folder.path().join("t.csv.gz"));
+        std::fs::write(&plain, &text).unwrap();
+        std::fs::write(&packed, gzip(&text)).unwrap();
+        let whole = read(&plain);
+        for path in [&plain, &packed] {
+            check(&*open(path, &options(&folder)).unwrap(), &whole);
+        }
+        // As long as its text is, not as its file is.
+        let short = StreamOptions { whole: text.len() as u64, ..options(&folder) };
+        let mut pieces = 0;
+        open(&packed, &short).unwrap().visit(0..N, &[0], &mut |_, _| pieces += 1).unwrap();
+        assert_eq!(pieces, 1, "in memory");
+    }
+    assert_eq!(files(&folder), 2);
+}
+
+/// Rows here and there, read by themselves or from whole pieces, are those of the table.
+#[test]
+fn rows_are_found_wherever_they_lie() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("t.csv");
+    std::fs::write(&path, &texts()[0]).unwrap();
+    let opened = open(&path, &options(&folder)).unwrap();
+    let mut state = 1_usize;
+    for _ in 0..2000 {
+        state = state * 1_103_515_245 % 2_147_483_648 + 12345;
+        let (start, n) = (state / 8 % (N - 9), state / 8192 % 9);
+        let rows = start..start + n;
+        let int = Column::I64(rows.clone().map(|row| row as i64).collect());
+        let flag = Column::Bool(rows.clone().map(|row| row % 2 == 0).collect());
+        let word = Column::Text(rows.clone().map(|row| format!("w{row}")).collect());
+        if n > 0 {
+            assert_eq!(opened.read(rows, &[2, 4, 0]).unwrap(), [flag, word, int]);
+        }
+    }
 }
 
 #[test]
@@ -110,18 +179,20 @@ fn stored_outputs_are_a_table_like_any_other() {
 }
 
 #[test]
-fn what_cannot_be_taken_apart_is_read_whole() {
+fn what_is_damaged_is_read_whole() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("t.csv");
     let lines = |quote: &str| (0..N).map(|row| format!("{row},{quote}{row}{quote}\n")).collect::<String>();
-    std::fs::write(&path, format!("id,x\n{}", lines("\""))).unwrap();
-    let opened = open(&path, &options(&folder)).unwrap();
-    assert_eq!(opened.read(5..6, &[0]).unwrap(), [Column::I64(vec![5])]);
     // What is wrong is said as of the whole file.
     for (text, words) in [
         (format!("id,x\n{}7,8,9\n", lines("")), "line 702 has 3 fields"),
         (format!("id,x\n{}5,1\n", lines("")), "id `5` stands in rows 5 and 700"),
         (format!("key,x\n{}", lines("")), "id"),
+        (
+            format!("id,x\n{}701,\"5\n{}", lines("\""), lines("").replace(',', ";")),
+            "a quote opened in line 702 is not closed",
+        ),
+        (format!("id,x\n{}701,\"5\"6\n", lines("\"")), "something follows the closing quote of a field in line 702"),
     ] {
         std::fs::write(&path, text).unwrap();
         let error = open(&path, &options(&folder)).map(drop).unwrap_err();

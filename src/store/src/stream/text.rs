@@ -1,4 +1,5 @@
-//! CSV, some lines at a time. It is gone through twice: what a column's type is, only its last cell can tell.
+//! CSV, gzipped or not, some lines at a time. It is gone through twice: what a column's type is, only its last cell can
+//! tell.
 
 use super::{Part, Parts};
 use crate::{
@@ -8,13 +9,14 @@ use crate::{
 };
 use blend_core::source::{Column, ColumnType};
 use std::{
-    fs::File,
-    io::{BufRead, BufReader, Read},
+    io::{self, BufRead, Read},
     path::{Path, PathBuf},
 };
 
 /// Bytes of text that are taken apart at a time.
 const TEXT: usize = if cfg!(test) { 1 << 12 } else { 1 << 20 };
+/// Bytes that a line may have: a quote that is never closed makes one of the whole text.
+const LINE: usize = if cfg!(test) { 1 << 14 } else { 64 << 20 };
 
 pub(super) struct Csv {
     path: PathBuf,
@@ -22,8 +24,13 @@ pub(super) struct Csv {
     types: Vec<Option<ColumnType>>,
 }
 
-/// The file; `None` where it has quotes (lines may end within them then) or is no sound CSV.
-pub(super) fn open(path: &Path, id: &IdSpec) -> Option<Csv> {
+/// The file, where it holds more than `whole` bytes of text; `None` also where it is no sound CSV.
+pub(super) fn open(path: &Path, id: &IdSpec, whole: u64) -> Option<Csv> {
+    // Of a packed file only its text can tell.
+    let text = csv::open(path).and_then(|text| io::copy(&mut text.take(whole + 1), &mut io::sink()));
+    if text.ok()? <= whole {
+        return None;
+    }
     let mut known: Vec<(String, ColumnType)> = Vec::new();
     let looked = each_part(path, &[], &mut |raws| {
         let kinds: Vec<(String, ColumnType)> =
@@ -69,6 +76,47 @@ fn join(a: ColumnType, b: ColumnType) -> ColumnType {
     }
 }
 
+/// Where a text stands after some of its bytes. As everywhere here, a quote opens a field only where it is its first byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum At {
+    LineStart,
+    FieldStart,
+    Bare,
+    Quoted,
+    /// After a quote within quotes: the end of the field, or one of two that stand for one.
+    Quote,
+}
+
+impl At {
+    fn after(self, bytes: &[u8]) -> Self {
+        let step = |at, byte: &u8| match (at, byte) {
+            (Self::Quoted, b'"') => Self::Quote,
+            (Self::Quoted, _) | (Self::LineStart | Self::FieldStart | Self::Quote, b'"') => Self::Quoted,
+            (_, b'\n') => Self::LineStart,
+            (_, b',') => Self::FieldStart,
+            _ => Self::Bare,
+        };
+        match bytes.last() {
+            // Without quotes the last byte says it all.
+            Some(last) if !bytes.contains(&b'"') => step(self, last),
+            _ => bytes.iter().fold(self, step),
+        }
+    }
+}
+
+/// Reads from `text` to the end of the line that stands `at`, behind what is in `lines`; `false` where it is too long.
+fn end_line(text: &mut dyn BufRead, mut at: At, lines: &mut Vec<u8>) -> io::Result<bool> {
+    let start = lines.len();
+    while at != At::LineStart && lines.len() - start <= LINE {
+        let from = lines.len();
+        if text.read_until(b'\n', lines)? == 0 {
+            break;
+        }
+        at = at.after(&lines[from..]);
+    }
+    Ok(lines.len() - start <= LINE)
+}
+
 /// Hands all columns over some lines at a time to `take`, those named in `text` as text; `take` says whether to go on.
 /// `false` where the file cannot be cut like that.
 fn each_part(
@@ -76,32 +124,41 @@ fn each_part(
     text: &[String],
     take: &mut dyn FnMut(Vec<Raw>) -> Result<bool, StoreError>,
 ) -> Result<bool, StoreError> {
-    let failed = |e| StoreError::io("read", path, e);
+    let failed = |e| csv::unreadable(path, e);
     let options = ReadOptions { id: IdSpec::Positions, text: text.to_vec(), ..ReadOptions::default() };
-    let mut file = BufReader::with_capacity(1 << 16, File::open(path).map_err(failed)?);
-    let mut header = Vec::new();
-    while header.iter().all(u8::is_ascii_whitespace) {
-        header.clear();
-        if file.read_until(b'\n', &mut header).map_err(failed)? == 0 {
+    let is_blank = |lines: &[u8]| lines.iter().all(|byte| matches!(byte, b'\r' | b'\n'));
+    let mut file = csv::open(path).map_err(failed)?;
+    let mut lines = Vec::new();
+    while is_blank(&lines) {
+        lines.clear();
+        if file.read_until(b'\n', &mut lines).map_err(failed)? == 0 {
             return Ok(false);
+        }
+        if lines.starts_with(b"\xEF\xBB\xBF") {
+            lines.drain(..3);
         }
     }
-    let mut lines = header.clone();
+    let at = At::LineStart.after(&lines);
+    if !end_line(&mut file, at, &mut lines).map_err(failed)? {
+        return Ok(false);
+    }
+    let header = lines.len();
     loop {
         let read = file.by_ref().take(TEXT as u64).read_to_end(&mut lines).map_err(failed)?;
-        // To the end of the line that was begun.
-        file.read_until(b'\n', &mut lines).map_err(failed)?;
-        if lines.contains(&b'"') {
-            return Ok(false);
-        }
-        if lines[header.len()..].iter().all(u8::is_ascii_whitespace) {
-            return Ok(read == 0);
-        }
-        let (_, raws) = csv::parse(path, &lines, &options)?;
-        if !take(raws)? {
+        if read == 0 {
             return Ok(true);
         }
-        lines.truncate(header.len());
+        let at = At::LineStart.after(&lines[header..]);
+        if !end_line(&mut file, at, &mut lines).map_err(failed)? {
+            return Ok(false);
+        }
+        if !is_blank(&lines[header..]) {
+            let (_, raws) = csv::parse(path, &lines, &options)?;
+            if !take(raws)? {
+                return Ok(true);
+            }
+        }
+        lines.truncate(header);
     }
 }
 
