@@ -5,11 +5,15 @@ use crate::{
     buffer::Buffer,
     engine::{DType, Data, Engine, GraphSource, Place, Port, Session, Tensor},
     error::{EngineError, InferError},
-    feed::{Inputs, Pool, fit},
+    feed::{Inputs, fit},
     plan::{Graph, StagePlan},
+    pool::Pool,
 };
 use blend_core::{Fingerprint, OutputKind, RowIndex, manifest::Average};
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// The averaged output of a stage over the rows of one split, row-major.
 #[derive(Debug, PartialEq)]
@@ -97,7 +101,7 @@ impl<'a> Runner<'a> {
                 Some(transform) => {
                     let before = [(transform.graph.scan.inputs[0].name.as_str(), tensor)];
                     let start = Instant::now();
-                    let made = transform.tensor(context, &before, n)?;
+                    let made = transform.tensor(context, &before, n, pool)?;
                     ran_in += start.elapsed();
                     before.into_iter().for_each(|(_, tensor)| pool.give(tensor));
                     fit(made, port).map_err(|given| mismatch(context, &graph.name, port, &given))?
@@ -106,7 +110,7 @@ impl<'a> Runner<'a> {
             fed.push((port.name.as_str(), tensor));
         }
         let start = Instant::now();
-        let (data, width) = self.main.run(context, &fed, n)?;
+        let (data, width) = self.main.run(context, &fed, n, pool)?;
         ran_in += start.elapsed();
         fed.into_iter().for_each(|(_, tensor)| pool.give(tensor));
         let values = self.ready(data, width, rows, ids)?;
@@ -149,7 +153,7 @@ impl<'a> Runner<'a> {
 }
 
 /// Where the first value is that `bad` finds; whole blocks without one are passed over at once.
-fn position<T: Copy>(values: &[T], bad: impl Fn(T) -> bool) -> Option<usize> {
+pub(crate) fn position<T: Copy>(values: &[T], bad: impl Fn(T) -> bool) -> Option<usize> {
     const BLOCK: usize = 1024;
     let any = |block: &[T]| block.iter().fold(false, |any, &value| any | bad(value));
     let block = values.chunks(BLOCK).position(any)?;
@@ -163,11 +167,18 @@ impl<'a> Loaded<'a> {
         output: Option<&str>,
         kind: Option<OutputKind>,
     ) -> Result<Self, InferError> {
-        let bytes = std::fs::read(&graph.path).map_err(|source| InferError::Io { path: graph.path.clone(), source })?;
-        // What was looked into is what runs.
-        if Fingerprint::of(&bytes) != graph.fingerprint {
-            return Err(InferError::Changed { model: context.model.to_owned(), path: graph.path.clone() });
-        }
+        let bytes = match &graph.held {
+            Some(held) => Arc::clone(held),
+            None => {
+                let read = std::fs::read(&graph.path);
+                let bytes = read.map_err(|source| InferError::Io { path: graph.path.clone(), source })?;
+                // What was looked into is what runs.
+                if Fingerprint::of(&bytes) != graph.fingerprint {
+                    return Err(InferError::Changed { model: context.model.to_owned(), path: graph.path.clone() });
+                }
+                Arc::new(bytes)
+            }
+        };
         let source = GraphSource { path: &graph.path, bytes: &bytes, scan: &graph.scan };
         let session = context
             .engine
@@ -187,8 +198,14 @@ impl<'a> Loaded<'a> {
     }
 
     /// Runs `n` rows and gives `(n, width)` row-major numbers, and the width.
-    fn run(&mut self, context: &Context<'_>, inputs: &[(&str, Tensor)], n: usize) -> Result<(Data, usize), InferError> {
-        let tensor = self.tensor(context, inputs, n)?;
+    fn run(
+        &mut self,
+        context: &Context<'_>,
+        inputs: &[(&str, Tensor)],
+        n: usize,
+        pool: &Pool,
+    ) -> Result<(Data, usize), InferError> {
+        let tensor = self.tensor(context, inputs, n, pool)?;
         let width = match tensor.shape[..] {
             [_] => 1,
             [_, width] if width > 0 => width,
@@ -201,14 +218,20 @@ impl<'a> Loaded<'a> {
     }
 
     /// Runs `n` rows, in as many runs as the graph's own number of rows asks for: a tensor of `n` rows.
-    fn tensor(&mut self, context: &Context<'_>, inputs: &[(&str, Tensor)], n: usize) -> Result<Tensor, InferError> {
-        let Some(fixed) = self.fixed_rows() else { return self.run_once(context, inputs, n, n) };
+    fn tensor(
+        &mut self,
+        context: &Context<'_>,
+        inputs: &[(&str, Tensor)],
+        n: usize,
+        pool: &Pool,
+    ) -> Result<Tensor, InferError> {
+        let Some(fixed) = self.fixed_rows() else { return self.run_once(context, inputs, [n; 2], pool) };
         let mut all: Option<Tensor> = None;
         for start in (0..n).step_by(fixed) {
             let rows = fixed.min(n - start);
             let part: Vec<(&str, Tensor)> =
                 inputs.iter().map(|(name, tensor)| (*name, tensor.rows(start, rows, fixed))).collect();
-            let more = self.run_once(context, &part, fixed, rows)?;
+            let more = self.run_once(context, &part, [fixed, rows], pool)?;
             match &mut all {
                 None => all = Some(more),
                 Some(all) => {
@@ -231,11 +254,11 @@ impl<'a> Loaded<'a> {
         &mut self,
         context: &Context<'_>,
         inputs: &[(&str, Tensor)],
-        fed: usize,
-        wanted: usize,
+        [fed, wanted]: [usize; 2],
+        pool: &Pool,
     ) -> Result<Tensor, InferError> {
-        let mut tensor =
-            self.session.run(inputs, self.output).map_err(|source| engine_error(context, self.graph, source))?;
+        let ran = self.session.run(inputs, self.output, pool);
+        let mut tensor = ran.map_err(|source| engine_error(context, self.graph, source))?;
         if tensor.shape.first() != Some(&fed) {
             return Err(self.shape_error(context, &tensor, format!("{fed} rows")));
         }

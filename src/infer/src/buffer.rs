@@ -11,12 +11,14 @@ use std::{
 };
 
 /// Bytes of an array that stay in memory.
-const IN_MEMORY: usize = 8 << 20;
+const IN_MEMORY: usize = 64 << 20;
+/// Bytes from which on an array asks for large pages: to be given small ones takes as long as to write what they hold.
+const LARGE: usize = 4 << 20;
 
 /// An array of plain values.
 pub(crate) enum Buffer<T> {
     Memory(Vec<T>),
-    File(MmapMut, PhantomData<T>),
+    Map { map: MmapMut, in_file: bool, of: PhantomData<T> },
 }
 
 impl<T: Pod> Buffer<T> {
@@ -27,7 +29,14 @@ impl<T: Pod> Buffer<T> {
             Some(folder) if bytes > IN_MEMORY => {
                 let file = tempfile::tempfile_in(folder)?;
                 file.set_len(bytes as u64)?;
-                Ok(Self::File(map(&file)?, PhantomData))
+                Ok(Self::Map { map: map(&file)?, in_file: true, of: PhantomData })
+            }
+            _ if bytes >= LARGE => {
+                let map = MmapMut::map_anon(bytes)?;
+                // A wish: without it the pages are small.
+                #[cfg(target_os = "linux")]
+                let _ = map.advise(memmap2::Advice::HugePage);
+                Ok(Self::Map { map, in_file: false, of: PhantomData })
             }
             _ => Ok(vec![T::zeroed(); n].into()),
         }
@@ -36,8 +45,8 @@ impl<T: Pod> Buffer<T> {
     /// Bytes that lie in a file.
     pub(crate) fn filed(&self) -> u64 {
         match self {
-            Self::Memory(_) => 0,
-            Self::File(map, _) => map.len() as u64,
+            Self::Map { map, in_file: true, .. } => map.len() as u64,
+            Self::Map { .. } | Self::Memory(_) => 0,
         }
     }
 }
@@ -66,7 +75,7 @@ impl<T: Pod> Deref for Buffer<T> {
     fn deref(&self) -> &[T] {
         match self {
             Self::Memory(values) => values,
-            Self::File(map, _) => bytemuck::cast_slice(map),
+            Self::Map { map, .. } => bytemuck::cast_slice(map),
         }
     }
 }
@@ -75,7 +84,7 @@ impl<T: Pod> DerefMut for Buffer<T> {
     fn deref_mut(&mut self) -> &mut [T] {
         match self {
             Self::Memory(values) => values,
-            Self::File(map, _) => bytemuck::cast_slice_mut(map),
+            Self::Map { map, .. } => bytemuck::cast_slice_mut(map),
         }
     }
 }
@@ -106,9 +115,13 @@ mod tests {
         large[n - 1] = 2.5;
         assert_eq!(large[n - 2..], [0.0, 2.5]);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
-        for in_memory in [Buffer::<f64>::zeros(n, None).unwrap(), Buffer::zeros(5, Some(folder.path())).unwrap()] {
-            assert_eq!(in_memory.filed(), 0);
+        for n in [5, LARGE / 8, IN_MEMORY / 8] {
+            let mut in_memory = Buffer::<f64>::zeros(n, Some(folder.path())).unwrap();
+            assert_eq!((in_memory.len(), in_memory.filed()), (n, 0));
+            in_memory[n - 1] = 2.5;
+            assert_eq!(in_memory[n - 2..], [0.0, 2.5]);
         }
+        assert_eq!(Buffer::<f64>::zeros(n, None).unwrap().filed(), 0);
         assert!(Buffer::<f64>::zeros(n, Some(Path::new("/nonexistent"))).is_err());
         assert_eq!(Buffer::from(vec![1.0_f32, 2.0]), Buffer::from(vec![1.0, 2.0]));
     }

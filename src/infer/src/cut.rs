@@ -21,9 +21,9 @@ const WINDOW: usize = 1 << 14;
 const CPU_TOKENS: usize = 512;
 /// Pulses of a batch on a device.
 const DEVICE_TOKENS: usize = 1 << 16;
-/// Values that a worker may hold before they are added up, 32 MiB of f64.
-const ITEM_VALUES: usize = 1 << 22;
-/// As many as stay in a core's cache until they are added up, which a worker that is alone does at once.
+/// Values of an item, 16 MiB of f64: a worker holds them until they are added up, while it makes the next ones.
+const ITEM_VALUES: usize = 1 << 21;
+/// As many as stay in a core's cache until they are added up, which is done at once where a worker is alone.
 const ALONE_VALUES: usize = 1 << 16;
 
 /// The rows of a graph and the batches they are cut into, as (position in `rows`, range of rows).

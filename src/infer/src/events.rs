@@ -150,12 +150,12 @@ impl BoundEvents<'_> {
             batch.begin(id, i64::from(self.runs[row as usize].n));
             let in_order = pulses.time.is_sorted();
             if in_order && pulses.time.len() <= self.spec.max_pulses {
-                (0..pulses.time.len()).for_each(|at| batch.push(&pulses, at));
+                batch.extend(&pulses, 0..pulses.time.len());
             } else {
                 let choice = Choice { seed: self.spec.seed, compatibility: self.spec.compatibility };
                 let id = ids.id(row as usize);
                 let kept = choice.keep(&id, &pulses.auxiliary, &pulses.time, self.spec.max_pulses);
-                kept.into_iter().for_each(|at| batch.push(&pulses, at as usize));
+                batch.extend(&pulses, kept.iter().map(|&at| at as usize));
             }
         }
         batch.finish();

@@ -7,13 +7,13 @@ use crate::{
     error::InferError,
     events::{BoundEvents, EventBatch, cast},
     plan::{Graph, StagePlan},
+    pool::Pool,
     request::Split,
     table::BoundTable,
 };
 use blend_core::{RowIndex, manifest::EventTensor};
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -39,32 +39,6 @@ pub(crate) struct Inputs {
     pub(crate) n_rows: usize,
     /// How long they took.
     pub(crate) built_in: Duration,
-}
-
-/// Vectors that were run and may be filled again: fresh memory costs more than what is written to it.
-#[derive(Default)]
-pub(crate) struct Pool(Mutex<Vec<Vec<f32>>>);
-
-/// Vectors that a pool keeps.
-const POOLED: usize = 64;
-
-impl Pool {
-    /// A vector of `n` values, whatever they are.
-    pub(crate) fn take(&self, n: usize) -> Vec<f32> {
-        let mut values = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
-        values.resize(n, 0.0);
-        values
-    }
-
-    /// Takes back what a tensor lies in.
-    pub(crate) fn give(&self, tensor: Tensor) {
-        if let Data::F32(values) = tensor.data {
-            let mut pool = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if pool.len() < POOLED {
-                pool.push(values);
-            }
-        }
-    }
 }
 
 /// Refuses a graph whose inputs are not those that the stage feeds.
@@ -248,16 +222,5 @@ mod tests {
         assert_eq!(shape(&[None, None, Some(8)], 64), Some(vec![5, 8, 8]));
         assert_eq!(shape(&[None, None, None], 64), None);
         assert_eq!(shape(&[], 1), None);
-    }
-
-    #[test]
-    fn vectors_come_back() {
-        let pool = Pool::default();
-        let first = pool.take(1000);
-        let place = first.as_ptr();
-        pool.give(Tensor { shape: vec![1000], data: Data::F32(first) });
-        let again = pool.take(900);
-        assert_eq!((again.len(), again.as_ptr()), (900, place));
-        assert_eq!(pool.take(5), [0.0; 5]);
     }
 }

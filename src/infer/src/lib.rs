@@ -22,6 +22,7 @@ pub mod metric;
 mod partial;
 pub mod pipeline;
 mod plan;
+mod pool;
 pub mod request;
 pub mod runtime;
 pub mod scan;

@@ -3,6 +3,7 @@
 use crate::{
     engine::{DType, Data, GraphSource, Place, Port, Session, Tensor},
     error::{EngineError, Kind},
+    pool::Pool,
     runtime::Runtime,
     scan::{Limits, ScanFileError, scan_file},
 };
@@ -34,7 +35,7 @@ struct Question {
 /// Answers until nobody can ask any more.
 fn answer(mut session: Box<dyn Session>, questions: &Receiver<Question>) {
     for question in questions {
-        let output = session.run(&question.inputs, 0).map_err(|error| error.to_string());
+        let output = session.run(&question.inputs, 0, &Pool::default()).map_err(|error| error.to_string());
         let values = output.and_then(|output| {
             output.data.to_f64().ok_or_else(|| format!("the graph gives {}, no numbers", output.data.dtype()))
         });

@@ -65,8 +65,8 @@ pub fn predict(runtime: &Runtime, request: &Request<'_>) -> Result<Prediction, I
                         output[at] = Some(sums.average(owner)?);
                     }
                 }
-                let made = output.iter().flatten().map(|rows| rows.values.filed()).sum::<u64>();
-                filed = summed.max(filed) + made + stored.iter().flatten().map(Blocks::filed).sum::<u64>();
+                // The last stage's lie where its sums did.
+                filed = summed.max(filed) + output.iter().flatten().map(|rows| rows.values.filed()).sum::<u64>();
             }
             done.push(output);
             // Other processes read finished stages from there.

@@ -12,6 +12,7 @@ use blend_core::{
 use std::{
     collections::BTreeMap,
     path::{Component, Path, PathBuf},
+    sync::Arc,
 };
 
 /// A graph file that was found and scanned.
@@ -28,7 +29,12 @@ pub(crate) struct Graph {
     pub(crate) external: Vec<(String, Fingerprint)>,
     /// Bytes of the file and of its external data.
     pub(crate) bytes: u64,
+    /// The file itself, of the first few graphs: what was looked into is what runs, and is not read again.
+    pub(crate) held: Option<Arc<Vec<u8>>>,
 }
+
+/// Bytes of graphs that are held in memory from look to run.
+const HELD: usize = 32 << 20;
 
 impl Graph {
     /// Rows that a run takes, where the graph fixes them.
@@ -205,7 +211,16 @@ fn expand(
 }
 
 /// What was found out about a file: stages may share one.
-type Known = BTreeMap<PathBuf, (Scan, Fingerprint, Vec<(String, Fingerprint)>, u64)>;
+type Known = BTreeMap<PathBuf, Found>;
+
+#[derive(Clone)]
+struct Found {
+    scan: Scan,
+    fingerprint: Fingerprint,
+    external: Vec<(String, Fingerprint)>,
+    bytes: u64,
+    held: Option<Arc<Vec<u8>>>,
+}
 
 fn find(
     request: &Request<'_>,
@@ -235,8 +250,11 @@ fn find(
             total += bytes.len() as u64;
             external.push((location.clone(), Fingerprint::of(&bytes)));
         }
-        known.insert(path.clone(), (scan, Fingerprint::of(&bytes), external, total));
+        let fingerprint = Fingerprint::of(&bytes);
+        let before: usize = known.values().flat_map(|found| &found.held).map(|held| held.len()).sum();
+        let held = (before + bytes.len() <= HELD).then(|| Arc::new(bytes));
+        known.insert(path.clone(), Found { scan, fingerprint, external, bytes: total, held });
     }
-    let (scan, fingerprint, external, bytes) = known[&path].clone();
-    Ok(Graph { path, name, seed, fold, scan, fingerprint, external, bytes })
+    let Found { scan, fingerprint, external, bytes, held } = known[&path].clone();
+    Ok(Graph { path, name, seed, fold, scan, fingerprint, external, bytes, held })
 }

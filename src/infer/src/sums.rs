@@ -1,12 +1,13 @@
 //! Sums over the graphs of a stage, and what becomes of them.
 
 use crate::{
-    batch::{StageRows, Values},
+    batch::{self, StageRows, Values},
     buffer::Buffer,
     error::InferError,
     request::{Split, SplitRows},
 };
 use blend_core::{BLOCK_ROWS, BlockSource, Slice};
+use bytemuck::Pod;
 use std::{io, ops::Range, path::Path, sync::Arc};
 
 /// Values of one batch, ready to be averaged.
@@ -39,8 +40,8 @@ pub(crate) struct Owner<'a> {
     pub(crate) scratch: Option<&'a Path>,
 }
 
-/// Rows that are averaged together.
-const TOGETHER: usize = 64;
+/// Rows that are averaged together and turned to columns, out of a core's nearest cache.
+const TOGETHER: usize = 32;
 
 impl Sums {
     /// Makes room for `n_rows` rows of `width` outputs, where there is none yet; the width that there is.
@@ -81,66 +82,82 @@ impl Sums {
         let (n_rows, width) = (owner.split.rows.len(), self.width.unwrap_or(1));
         let mut values = owner.zeros(n_rows * width)?;
         let mut predicted = vec![false; n_rows];
-        let out = &mut *values;
-        for start in (0..n_rows).step_by(TOGETHER) {
-            let rows = start..n_rows.min(start + TOGETHER);
-            self.means(
-                owner,
-                rows.clone(),
-                &mut predicted[rows.clone()],
-                &mut out[rows.start * width..rows.end * width],
-            )?;
-        }
+        owner.means(0, &self.counts, &self.values, &mut predicted, &mut values)?;
         Ok(StageRows { width, values, predicted })
     }
 
-    /// As [`Self::average`], block after block and there output after output, as it is stored.
+    /// As [`Self::average`], block after block and there output after output, as it is stored: where the sums lay, of
+    /// which they take half.
     pub(crate) fn stored(self, owner: Owner<'_>) -> Result<Blocks, InferError> {
         let (n_rows, width) = (owner.split.rows.len(), self.width.unwrap_or(1));
-        let mut values = owner.zeros(n_rows * width)?;
+        let Self { mut values, counts, .. } = self;
+        if values.is_empty() {
+            values = owner.zeros(n_rows * width)?;
+        }
+        // The means of a block go before its sums, but for those of the first.
+        let mut first = owner.zeros::<f32>(BLOCK_ROWS.min(n_rows) * width)?;
         let mut means = vec![0.0; TOGETHER * width];
-        for (block, out) in values.chunks_mut(BLOCK_ROWS * width).enumerate() {
-            let n = out.len() / width;
+        for start in (0..n_rows).step_by(BLOCK_ROWS) {
+            let n = BLOCK_ROWS.min(n_rows - start);
+            let (done, sums) = values.split_at_mut(start * width);
+            let out = match start {
+                0 => &mut *first,
+                _ => &mut bytemuck::cast_slice_mut(done)[start * width..][..n * width],
+            };
             for at in (0..n).step_by(TOGETHER) {
                 let together = TOGETHER.min(n - at);
-                let rows = block * BLOCK_ROWS + at..block * BLOCK_ROWS + at + together;
-                self.means(owner, rows, &mut [false; TOGETHER][..together], &mut means[..together * width])?;
+                let means = &mut means[..together * width];
+                owner.means(start + at, &counts, &sums[at * width..], &mut [false; TOGETHER][..together], means)?;
                 for (output, column) in out.chunks_exact_mut(n).enumerate() {
                     let means = means[output..].iter().step_by(width);
                     column[at..at + together].iter_mut().zip(means).for_each(|(value, mean)| *value = *mean);
                 }
             }
         }
+        bytemuck::cast_slice_mut(&mut values)[..first.len()].copy_from_slice(&first);
         Ok(Blocks { n_rows, width, values })
     }
+}
 
-    /// The means over `rows`, row-major, and which of them were predicted.
+impl Owner<'_> {
+    fn zeros<T: Pod>(&self, n: usize) -> Result<Buffer<T>, InferError> {
+        Buffer::zeros(n, self.scratch).map_err(|source| InferError::scratch(self.scratch, source))
+    }
+
+    /// Means of rows, row-major, and which of them were predicted. The first row is number `first`, `sums` start with
+    /// it; `counts` are those of all rows.
     fn means(
         &self,
-        owner: Owner<'_>,
-        rows: Range<usize>,
+        first: usize,
+        counts: &[u32],
+        sums: &[f64],
         predicted: &mut [bool],
         out: &mut [f32],
     ) -> Result<(), InferError> {
-        let ids = &owner.split.rows;
-        let (model, id) = (|| owner.model.to_owned(), |row: usize| ids.id(row).into_owned());
-        let width = self.width.unwrap_or(1);
-        for ((row, out), predicted) in rows.zip(out.chunks_exact_mut(width)).zip(predicted) {
-            let count = self.counts.get(row).copied().unwrap_or(0);
+        let ids = &self.split.rows;
+        let (model, id) = (|| self.model.to_owned(), |row: usize| ids.id(row).into_owned());
+        let width = out.len() / predicted.len().max(1);
+        for (at, (out, predicted)) in out.chunks_exact_mut(width.max(1)).zip(predicted).enumerate() {
+            let row = first + at;
+            let count = counts.get(row).copied().unwrap_or(0);
             if count == 0 {
                 out.fill(f32::NAN);
                 continue;
             }
-            if count > owner.most {
-                return Err(InferError::HeldOutTwice { model: model(), stage: owner.stage.to_owned(), id: id(row) });
+            if count > self.most {
+                return Err(InferError::HeldOutTwice { model: model(), stage: self.stage.to_owned(), id: id(row) });
             }
             *predicted = true;
-            let sums = &self.values[row * width..(row + 1) * width];
-            out.iter_mut().zip(sums).for_each(|(mean, sum)| *mean = (sum / f64::from(count)) as f32);
-            if let Some(output) = out.iter().position(|mean| !mean.is_finite()) {
+            let sums = &sums[at * width..][..width];
+            if count == 1 {
+                out.iter_mut().zip(sums).for_each(|(mean, sum)| *mean = *sum as f32);
+            } else {
+                out.iter_mut().zip(sums).for_each(|(mean, sum)| *mean = (sum / f64::from(count)) as f32);
+            }
+            if let Some(output) = batch::position(out, |mean| !mean.is_finite()) {
                 return Err(InferError::NotFinite {
                     model: model(),
-                    graph: owner.pattern.to_owned(),
+                    graph: self.pattern.to_owned(),
                     id: id(row),
                     output,
                     value: f64::from(out[output]),
@@ -151,24 +168,12 @@ impl Sums {
     }
 }
 
-impl Owner<'_> {
-    fn zeros(&self, n: usize) -> Result<Buffer<f32>, InferError> {
-        Buffer::zeros(n, self.scratch).map_err(|source| InferError::scratch(self.scratch, source))
-    }
-}
-
 /// The averaged output of the last stage, as it is stored.
 pub(crate) struct Blocks {
     n_rows: usize,
     width: usize,
-    values: Buffer<f32>,
-}
-
-impl Blocks {
-    /// Bytes that lie in a file.
-    pub(crate) fn filed(&self) -> u64 {
-        self.values.filed()
-    }
+    /// As f32, in the first half.
+    values: Buffer<f64>,
 }
 
 impl BlockSource for Blocks {
@@ -183,10 +188,51 @@ impl BlockSource for Blocks {
     fn slice(&self, block: usize, output: usize) -> Slice<'_> {
         let start = block * BLOCK_ROWS;
         let n = BLOCK_ROWS.min(self.n_rows - start);
-        Slice::F32(&self.values[start * self.width + output * n..][..n])
+        Slice::F32(&bytemuck::cast_slice(&self.values)[start * self.width + output * n..][..n])
     }
 
     fn value_bytes(&self) -> usize {
         4
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use blend_core::RowIndex;
+    use std::collections::BTreeMap;
+
+    /// Sums over several blocks, of which the last is short: what is stored are the means, output after output.
+    #[test]
+    fn means_take_the_place_of_their_sums() {
+        for (n_rows, width) in [(3 * BLOCK_ROWS + 5, 3), (BLOCK_ROWS, 1), (7, 2)] {
+            let rows = RowIndex::positions(n_rows).unwrap();
+            let split = SplitRows { split: Split::Test, rows, tables: BTreeMap::new(), events: BTreeMap::new() };
+            let owner = Owner { model: "m", stage: "main", pattern: "g.onnx", split: &split, most: 3, scratch: None };
+            let count = |row: usize| (row % 4) as u32;
+            let sum = |row: usize, output: usize| (row * 31 + output) as f64 / 7.0;
+            let sums = || Sums {
+                width: Some(width),
+                values: (0..n_rows * width).map(|at| sum(at / width, at % width)).collect::<Vec<_>>().into(),
+                counts: (0..n_rows).map(count).collect::<Vec<_>>().into(),
+            };
+            let mean = |row, output| {
+                if count(row) == 0 { f32::NAN } else { (sum(row, output) / f64::from(count(row))) as f32 }
+            };
+            let stored = sums().stored(owner).unwrap();
+            let averaged = sums().average(owner).unwrap();
+            for row in 0..n_rows {
+                assert_eq!(averaged.predicted[row], count(row) > 0);
+                for output in 0..width {
+                    let Slice::F32(values) = stored.slice(row / BLOCK_ROWS, output) else { panic!("f32") };
+                    for given in [values[row % BLOCK_ROWS], averaged.values[row * width + output]] {
+                        assert_eq!(given.to_bits(), mean(row, output).to_bits(), "{row} {output}");
+                    }
+                }
+            }
+            // Nothing was run.
+            let none = Sums::default().stored(owner).unwrap();
+            assert!(matches!(none.slice(0, 0), Slice::F32(values) if values.iter().all(|value| value.is_nan())));
+        }
     }
 }

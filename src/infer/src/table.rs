@@ -3,7 +3,7 @@
 use crate::{
     engine::{DType, Data},
     error::InferError,
-    feed::Pool,
+    pool::Pool,
     request::Split,
 };
 use blend_core::{

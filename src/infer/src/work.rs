@@ -1,7 +1,8 @@
 //! Items of work over threads, with results taken in the items' order: so sums are the same on any number of threads.
-//! Beside each thread that works another one prepares what comes next.
+//! Beside each thread that works another one prepares what comes next, and the caller's takes what is done.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Condvar, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -10,11 +11,13 @@ use std::{
     thread,
 };
 
-struct Turn<C, E> {
+/// Whose result is taken next.
+struct Turn<R, E> {
     next: usize,
-    commit: C,
-    failed: Option<(usize, E)>,
-    panicked: bool,
+    /// Results that wait for their turn.
+    done: BTreeMap<usize, Result<R, E>>,
+    /// Nothing more is taken: an item failed, or a thread panicked.
+    over: bool,
 }
 
 /// Pieces that are prepared and not taken yet.
@@ -56,8 +59,9 @@ impl<P, E> Iterator for Pieces<'_, P, E> {
 pub(crate) type Emit<'e, P> = dyn FnMut(P) -> bool + 'e;
 
 /// Runs the items `0..n_items` on `n_workers` pairs of threads: one calls `prepare`, which emits an item's pieces, the
-/// other calls `work` with a state of its own and the pieces as they come, a few ahead. Results go to `commit` one by
-/// one in the items' order; those that are early wait, at most one per worker.
+/// other calls `work` with a state of its own and the pieces as they come, a few ahead. Results go to `commit` in this
+/// thread, one by one in the items' order, while the workers go on; those that are early wait, at most one per worker and
+/// the one in its hands.
 ///
 /// Gives the error of the first item that failed, whatever the threads did.
 pub(crate) fn ordered<P, S, R, E>(
@@ -66,21 +70,23 @@ pub(crate) fn ordered<P, S, R, E>(
     prepare: impl Fn(usize, &mut Emit<'_, P>) -> Result<(), E> + Sync,
     init: impl Fn(usize) -> S + Sync,
     work: impl Fn(&mut S, usize, &mut Pieces<'_, P, E>) -> Result<R, E> + Sync,
-    commit: impl FnMut(usize, R) -> Result<(), E> + Send,
+    mut commit: impl FnMut(usize, R) -> Result<(), E>,
 ) -> Result<(), E>
 where
     P: Send,
+    R: Send,
     E: Send,
 {
     let next_item = AtomicUsize::new(0);
-    let turn = Mutex::new(Turn { next: 0, commit, failed: None, panicked: false });
+    let turn = Mutex::new(Turn { next: 0, done: BTreeMap::new(), over: false });
     let moved = Condvar::new();
-    let alarm = || {
-        turn.lock().unwrap_or_else(PoisonError::into_inner).panicked = true;
+    let lock = || turn.lock().unwrap_or_else(PoisonError::into_inner);
+    let end = || {
+        lock().over = true;
         moved.notify_all();
     };
     let feed = |to: SyncSender<Fed<P, E>>, asked: Receiver<()>| {
-        let _guard = OnPanic(alarm);
+        let _guard = OnPanic(end);
         while asked.recv().is_ok() {
             let item = next_item.fetch_add(1, Ordering::Relaxed);
             if item >= n_items || to.send(Fed::Item(item)).is_err() {
@@ -100,7 +106,7 @@ where
     // that is alone may have the next one prepared.
     let early = if n_workers == 1 { AHEAD } else { 0 };
     let run = |worker: usize, from: Receiver<Fed<P, E>>, ask: Sender<()>| {
-        let _guard = OnPanic(alarm);
+        let _guard = OnPanic(end);
         let mut state = init(worker);
         // Who is asked may have gone, after the last item: then there is nothing to receive, either.
         let next = || {
@@ -113,33 +119,49 @@ where
         while let Ok(Fed::Item(item)) = next() {
             let mut pieces = Pieces { from: &from, ended: Some(false) };
             let result = work(&mut state, item, &mut pieces);
-            if result.is_ok() {
+            let failed = result.is_err();
+            if !failed {
                 // To the end, also where the work needed none of them.
                 pieces.by_ref().for_each(drop);
                 if pieces.ended.is_none() {
                     return;
                 }
             }
-            let mut turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
-            let stop = |turn: &Turn<_, E>| turn.panicked || turn.failed.as_ref().is_some_and(|(at, _)| *at < item);
-            while turn.next != item && !stop(&turn) {
+            let mut turn = lock();
+            while item >= turn.next + n_workers && !turn.over {
                 turn = moved.wait(turn).unwrap_or_else(PoisonError::into_inner);
             }
-            if stop(&turn) {
-                return;
-            }
-            let done = result.and_then(|result| (turn.commit)(item, result));
-            match done {
-                Ok(()) => turn.next += 1,
-                Err(error) => turn.failed = Some((item, error)),
-            }
-            let failed = turn.failed.is_some();
+            turn.done.insert(item, result);
+            let over = turn.over || failed;
             drop(turn);
             moved.notify_all();
-            if failed {
+            if over {
                 return;
             }
         }
+    };
+    let mut take = || {
+        let _guard = OnPanic(end);
+        for item in 0..n_items {
+            let mut turn = lock();
+            let result = loop {
+                match turn.done.remove(&item) {
+                    Some(result) => break result,
+                    // A thread panicked: the scope passes that on.
+                    None if turn.over => return Ok(()),
+                    None => turn = moved.wait(turn).unwrap_or_else(PoisonError::into_inner),
+                }
+            };
+            // Without the lock: the workers go on.
+            drop(turn);
+            if let Err(error) = result.and_then(|result| commit(item, result)) {
+                end();
+                return Err(error);
+            }
+            lock().next += 1;
+            moved.notify_all();
+        }
+        Ok(())
     };
     thread::scope(|scope| {
         let (feed, run) = (&feed, &run);
@@ -148,9 +170,8 @@ where
             scope.spawn(move || feed(to, asked));
             scope.spawn(move || run(worker, from, ask));
         }
-    });
-    let turn = turn.into_inner().unwrap_or_else(PoisonError::into_inner);
-    turn.failed.map_or(Ok(()), |(_, error)| Err(error))
+        take()
+    })
 }
 
 struct OnPanic<F: Fn()>(F);
@@ -226,17 +247,22 @@ mod tests {
 
     #[test]
     fn a_panic_ends_the_others() {
-        for in_work in [false, true] {
+        for planted in 0..3 {
             let panicked = std::panic::catch_unwind(|| {
+                let panics = |at: usize, item: usize| assert!(at != planted || item != 2, "planted");
                 let prepare = |item: usize, emit: &mut Emit<'_, usize>| {
-                    assert!(in_work || item != 2, "planted");
+                    panics(0, item);
                     itself(item, emit)
                 };
                 let work = |_: &mut (), item: usize, pieces: &mut Pieces<'_, usize, ()>| {
-                    assert!(!in_work || item != 2, "planted");
+                    panics(1, item);
                     pieces.try_for_each(|piece| piece.map(drop))
                 };
-                ordered(50, 4, prepare, |_| (), work, |_, ()| Ok(()))
+                let commit = |item, ()| {
+                    panics(2, item);
+                    Ok(())
+                };
+                ordered(50, 4, prepare, |_| (), work, commit)
             });
             assert!(panicked.is_err());
         }
@@ -253,7 +279,8 @@ mod tests {
         let work = |_: &mut (), _: usize, pieces: &mut Pieces<'_, usize, ()>| {
             pieces.try_for_each(|piece| piece.map(drop))?;
             thread::sleep(Duration::from_millis(1));
-            assert!(taken.load(Ordering::Relaxed) <= done.load(Ordering::Relaxed) + 3);
+            // Three in hand, three that wait for their turn.
+            assert!(taken.load(Ordering::Relaxed) <= done.load(Ordering::Relaxed) + 6);
             Ok(())
         };
         let commit = |_, ()| {
@@ -280,5 +307,23 @@ mod tests {
             Ok(())
         };
         ordered(30, 1, prepare, |_| (), work, |_, ()| Ok(())).unwrap();
+    }
+
+    #[test]
+    fn work_goes_on_while_a_result_is_taken() {
+        let begun = AtomicUsize::new(0);
+        let work = |_: &mut (), _: usize, pieces: &mut Pieces<'_, usize, ()>| {
+            begun.fetch_add(1, Ordering::Relaxed);
+            pieces.try_for_each(|piece| piece.map(drop))
+        };
+        let commit = |item: usize, ()| {
+            let start = Instant::now();
+            while begun.load(Ordering::Relaxed) < (item + 2).min(20) && start.elapsed() < Duration::from_secs(20) {
+                thread::yield_now();
+            }
+            assert!(begun.load(Ordering::Relaxed) >= (item + 2).min(20));
+            Ok(())
+        };
+        ordered(20, 1, itself, |_| (), work, commit).unwrap();
     }
 }

@@ -4,7 +4,7 @@
 pub(crate) mod ort;
 pub(crate) mod rten;
 
-use crate::{error::EngineError, scan::Scan};
+use crate::{error::EngineError, pool::Pool, scan::Scan};
 use half::f16;
 use std::{fmt, path::Path};
 
@@ -207,8 +207,8 @@ pub(crate) trait Session: Send {
     fn inputs(&self) -> &[Port];
     /// What comes out, in the graph's order.
     fn outputs(&self) -> &[Port];
-    /// Runs the graph and gives output number `output`.
-    fn run(&mut self, inputs: &[(&str, Tensor)], output: usize) -> Result<Tensor, EngineError>;
+    /// Runs the graph and gives output number `output`, in a vector of the pool where the engine keeps its own.
+    fn run(&mut self, inputs: &[(&str, Tensor)], output: usize, pool: &Pool) -> Result<Tensor, EngineError>;
 }
 
 /// Turns a panic of an engine into an error: one bad graph must not end a run over many models.

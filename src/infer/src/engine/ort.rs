@@ -4,7 +4,7 @@
 //! panics where there is no library.
 
 use super::{DType, Data, Engine, GraphSource, Place, Port, Session, Tensor, guarded};
-use crate::error::EngineError;
+use crate::{error::EngineError, pool::Pool};
 use half::f16;
 use ort::{
     environment::Environment,
@@ -194,7 +194,7 @@ impl Session for OrtSession {
         &self.outputs
     }
 
-    fn run(&mut self, inputs: &[(&str, Tensor)], output: usize) -> Result<Tensor, EngineError> {
+    fn run(&mut self, inputs: &[(&str, Tensor)], output: usize, pool: &Pool) -> Result<Tensor, EngineError> {
         let wanted = &self.outputs[output];
         let session = &mut self.session;
         guarded(NAME, || {
@@ -207,7 +207,7 @@ impl Session for OrtSession {
                 engine: NAME,
                 message: format!("output `{}` did not come", wanted.name),
             })?;
-            if wanted.dtype == DType::ClassMaps { class_maps(value) } else { tensor(&value) }
+            if wanted.dtype == DType::ClassMaps { class_maps(value) } else { tensor(&value, pool) }
         })
     }
 }
@@ -225,18 +225,21 @@ fn feed(tensor: &Tensor) -> ort::Result<SessionInputValue<'_>> {
     })
 }
 
-fn tensor(value: &DynValue) -> Result<Tensor, EngineError> {
+fn tensor(value: &DynValue, pool: &Pool) -> Result<Tensor, EngineError> {
     let ValueType::Tensor { ty, .. } = value.dtype() else {
         return Err(EngineError::Run { engine: NAME, message: format!("{} is no tensor", value.dtype()) });
     };
     macro_rules! take {
-        ($variant:ident, $type:ty) => {{
+        ($variant:ident, $type:ty) => {
+            take!($variant, $type, <[$type]>::to_vec)
+        };
+        ($variant:ident, $type:ty, $copy:expr) => {{
             let (shape, data) = value.try_extract_tensor::<$type>().map_err(|error| run_error(&error))?;
-            (shape.iter().map(|&n| n as usize).collect(), Data::$variant(data.to_vec()))
+            (shape.iter().map(|&n| n as usize).collect(), Data::$variant($copy(data)))
         }};
     }
     let (shape, data) = match ty {
-        TensorElementType::Float32 => take!(F32, f32),
+        TensorElementType::Float32 => take!(F32, f32, |data| pool.copy(data)),
         TensorElementType::Float64 => take!(F64, f64),
         TensorElementType::Float16 => take!(F16, f16),
         TensorElementType::Int64 => take!(I64, i64),

@@ -4,6 +4,7 @@
 
 use super::{DType, Data, Engine, GraphSource, Place, Tensor, ort};
 use crate::{
+    pool::Pool,
     runtime::{Runtime, Search},
     scan::{Limits, scan_file},
 };
@@ -85,7 +86,7 @@ fn seven_models_give_their_stored_outputs() {
             .collect();
         for output in 0..session.outputs().len() {
             let port = session.outputs()[output].clone();
-            let given = session.run(&inputs, output).unwrap();
+            let given = session.run(&inputs, output, &Pool::default()).unwrap();
             let dtype = if port.dtype == DType::I64 { DType::I64 } else { DType::F32 };
             let expected = tensor(&mut npz, &format!("out_{}", port.name), dtype);
             assert_eq!(given.shape, expected.shape, "{name} {}", port.name);

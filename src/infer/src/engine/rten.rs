@@ -2,7 +2,7 @@
 //! go in as i32) and none of `ai.onnx.ml`.
 
 use super::{Data, Engine, GraphSource, Place, Port, Session, Tensor, guarded};
-use crate::error::EngineError;
+use crate::{error::EngineError, pool::Pool};
 use rten::{
     DataType, LoadErrorKind, Model, ModelOptions, NodeId, RunOptions, ThreadPool, Value, ValueOrView, ValueType,
 };
@@ -119,7 +119,7 @@ impl Session for RtenSession {
         &self.outputs
     }
 
-    fn run(&mut self, inputs: &[(&str, Tensor)], output: usize) -> Result<Tensor, EngineError> {
+    fn run(&mut self, inputs: &[(&str, Tensor)], output: usize, _: &Pool) -> Result<Tensor, EngineError> {
         guarded(NAME, || {
             let mut fed: Vec<(NodeId, ValueOrView<'_>)> = Vec::with_capacity(inputs.len());
             for (port, &id) in self.inputs.iter().zip(&self.input_ids) {

@@ -47,7 +47,7 @@ fn a_dense_layer() {
     for (name, engine) in engines() {
         let mut session = load(engine.as_ref(), &graphs().join("dense_seed0_fold0.onnx")).unwrap();
         assert_eq!(session.inputs()[0].to_string(), "f32 (?, 4)", "{name}");
-        let y = session.run(&[("x", x.clone())], 0).unwrap();
+        let y = session.run(&[("x", x.clone())], 0, &Pool::default()).unwrap();
         // w = (k (i + 1) (j + 1) mod 7 - 3) / 4 with k = 1, b = j / 2.
         assert_eq!((&y.shape[..], values(&y)), (&[2, 2][..], vec![0.0, 1.0, -0.25, 1.0]), "{name}");
     }
@@ -64,7 +64,7 @@ fn other_types_are_fed_as_declared() {
                 DType::F64 => Data::F64(rows.map(f64::from).to_vec()),
                 other => panic!("{name} says {other}"),
             };
-            let y = session.run(&[("x", Tensor { shape: vec![1, 4], data })], 0).unwrap();
+            let y = session.run(&[("x", Tensor { shape: vec![1, 4], data })], 0, &Pool::default()).unwrap();
             let expected = [0.0625, 1.5];
             values(&y).iter().zip(expected).for_each(|(y, e)| assert!((y - e).abs() < 1e-3, "{name} {graph}: {y} {e}"));
         }
@@ -74,9 +74,11 @@ fn other_types_are_fed_as_declared() {
             ("flag", Tensor { shape: vec![2, 1], data: Data::Bool(vec![true, false]) }),
             ("v", floats(&[2, 1], &[0.5, 0.5])),
         ];
-        assert_eq!(values(&session.run(&inputs, 0).unwrap()), [4.5, -3.5], "{name}");
+        assert_eq!(values(&session.run(&inputs, 0, &Pool::default()).unwrap()), [4.5, -3.5], "{name}");
         let mut session = load(engine.as_ref(), &graphs().join("image.onnx")).unwrap();
-        let y = session.run(&[("x", floats(&[2, 1, 2, 2], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]))], 0).unwrap();
+        let y = session
+            .run(&[("x", floats(&[2, 1, 2, 2], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]))], 0, &Pool::default())
+            .unwrap();
         assert_eq!((&y.shape[..], values(&y)), (&[2][..], vec![10.0, 26.0]), "{name}");
     }
 }
@@ -87,7 +89,7 @@ fn functions_branches_and_external_data() {
         let x = floats(&[1, 4], &[1.0, 2.0, 3.0, -7.0]);
         let run = |graph: &str| -> Result<Vec<f64>, EngineError> {
             let mut session = load(engine.as_ref(), &graphs().join(graph))?;
-            Ok(values(&session.run(&[("x", x.clone())], 0)?))
+            Ok(values(&session.run(&[("x", x.clone())], 0, &Pool::default())?))
         };
         assert_eq!(run("branch.onnx").unwrap(), [-1.0, -2.0, -3.0, 7.0], "{name}");
         assert_eq!(run("external.onnx").unwrap(), [-26.0, -27.0], "{name}");
@@ -116,21 +118,21 @@ fn class_maps_come_in_order_of_the_class() {
     assert_eq!(session.outputs()[1].dtype, DType::ClassMaps);
     // Classes 30, 10, 20 in the graph's order.
     let x = floats(&[2, 3], &[0.0, (2.0_f32).ln(), (5.0_f32).ln(), 0.0, 0.0, 0.0]);
-    let p = session.run(&[("x", x)], 1).unwrap();
+    let p = session.run(&[("x", x)], 1, &Pool::default()).unwrap();
     assert_eq!(p.shape, [2, 3]);
     for (p, e) in values(&p).iter().zip([0.25, 0.625, 0.125, 1.0 / 3.0, 1.0 / 3.0, 1.0 / 3.0]) {
         assert!((p - e).abs() < 1e-6, "{p} {e}");
     }
     let mut session = load(&engine, &graphs().join("text.onnx")).unwrap();
     let text = Tensor { shape: vec![3, 1], data: Data::Text(vec!["b".into(), "a".into(), "z".into()]) };
-    assert_eq!(values(&session.run(&[("t", text)], 0).unwrap()), [2.0, 1.0, -1.0]);
+    assert_eq!(values(&session.run(&[("t", text)], 0, &Pool::default()).unwrap()), [2.0, 1.0, -1.0]);
 }
 
 #[test]
 fn a_wrong_shape_is_an_error_not_a_crash() {
     for (name, engine) in engines() {
         let mut session = load(engine.as_ref(), &graphs().join("dense_seed0_fold0.onnx")).unwrap();
-        let error = session.run(&[("x", floats(&[1, 5], &[0.0; 5]))], 0).unwrap_err();
+        let error = session.run(&[("x", floats(&[1, 5], &[0.0; 5]))], 0, &Pool::default()).unwrap_err();
         assert!(matches!(error, EngineError::Run { .. }), "{name}: {error}");
     }
 }
@@ -198,7 +200,7 @@ fn the_engines_agree_on_real_graphs() {
             for engine in [&engine as &dyn Engine, &rten::RtenEngine] {
                 let mut session = load(engine, &path).unwrap();
                 let name = session.inputs()[0].name.clone();
-                outputs.push(values(&session.run(&[(&name, x.clone())], 0).unwrap()));
+                outputs.push(values(&session.run(&[(&name, x.clone())], 0, &Pool::default()).unwrap()));
             }
             let worst = outputs[0].iter().zip(&outputs[1]).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
             assert!(worst < 1e-5, "{}: {worst}", path.display());

@@ -16,16 +16,24 @@ impl Choice {
     /// Pulses that are not auxiliary come first, among equals a draw that is seeded by the seed and the event's id
     /// alone. In IceCube's second place any pulses are kept: its code draws a permutation and indexes it with the flags.
     pub(super) fn keep(&self, event: &str, auxiliary: &[bool], time: &[f64], limit: usize) -> Vec<u32> {
-        let n = auxiliary.len();
-        let mut kept: Vec<u32> = (0..n as u32).collect();
-        if n > limit {
+        let all = 0..auxiliary.len() as u32;
+        let mut kept: Vec<u32> = if auxiliary.len() > limit {
             let start = mix(self.seed ^ mix(number_of(event)));
             let draw = |at: u32| mix(start.wrapping_add(u64::from(at).wrapping_mul(GOLDEN)));
             let last = |at: u32| self.compatibility == Compatibility::None && auxiliary[at as usize];
-            kept.select_nth_unstable_by_key(limit, |&at| (last(at), draw(at), at));
-            kept.truncate(limit);
+            // Flag, draw and position as one number, the flag first.
+            let key = |at: u32| u128::from(last(at)) << 96 | u128::from(draw(at)) << 32 | u128::from(at);
+            let mut keys: Vec<u128> = all.map(key).collect();
+            keys.select_nth_unstable(limit);
+            keys[..limit].iter().map(|&key| key as u32).collect()
+        } else {
+            all.collect()
+        };
+        if time.is_sorted_by(|a, b| a.total_cmp(b).is_le()) {
+            kept.sort_unstable();
+        } else {
+            kept.sort_unstable_by(|&a, &b| time[a as usize].total_cmp(&time[b as usize]).then(a.cmp(&b)));
         }
-        kept.sort_unstable_by(|&a, &b| time[a as usize].total_cmp(&time[b as usize]).then(a.cmp(&b)));
         kept
     }
 }

@@ -3,7 +3,7 @@
 use super::{Pulses, sensors::Sensors};
 use crate::{
     engine::{DType, Data, Tensor},
-    feed::Pool,
+    pool::Pool,
 };
 use blend_core::{
     manifest::{EventTensor, PulseFeature},
@@ -53,12 +53,12 @@ impl<'a> EventBatch<'a> {
         self.n_before.push(n_before);
     }
 
-    /// Adds pulse number `at` of an event whose sensors are all known.
-    pub(super) fn push(&mut self, pulses: &Pulses, at: usize) {
-        self.sensor.push(pulses.sensor[at] as u32);
-        self.time.push(((pulses.time[at] - TIME.0) / TIME.1) as f32);
-        self.charge.push(pulses.charge[at]);
-        self.auxiliary.push(pulses.auxiliary[at]);
+    /// Adds the pulses at `kept` of an event whose sensors are all known.
+    pub(super) fn extend(&mut self, pulses: &Pulses, kept: impl Iterator<Item = usize> + Clone) {
+        self.sensor.extend(kept.clone().map(|at| pulses.sensor[at] as u32));
+        self.time.extend(kept.clone().map(|at| ((pulses.time[at] - TIME.0) / TIME.1) as f32));
+        self.charge.extend(kept.clone().map(|at| pulses.charge[at]));
+        self.auxiliary.extend(kept.map(|at| pulses.auxiliary[at]));
     }
 
     /// All events are there.

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     engine::{DType, Data},
-    feed::Pool,
+    pool::Pool,
     request::PulseTables,
 };
 use blend_core::{

@@ -2,13 +2,14 @@
 
 use super::{setup::Setup, shards};
 use crate::{
-    batch::{Context, Runner, StageRows},
+    batch::{Context, Runner, StageRows, Values},
     cut::{self, Cut, Item, Sizes, Wanted},
     engine::Place,
     error::InferError,
-    feed::{self, Feed, Feeds, Inputs, Pool, Rows},
+    feed::{self, Feed, Feeds, Inputs, Rows},
     partial::{Keeper, State},
     plan::StagePlan,
+    pool::Pool,
     request::{GraphTime, Remote, Shard, Split, SplitRows},
     sums::{Owner, Part, Sums},
     work::{Emit, Pieces, ordered},
@@ -212,6 +213,9 @@ impl<'a> Job<'a> {
                     });
                 }
                 sums.add(&part);
+                if let Values::F32(values) = part.values {
+                    self.pool.give_back(values);
+                }
             }
             let is_last = items.get(at + 1).is_none_or(|next| next.graph != item.graph);
             if is_last && item.graph + 1 < self.plan.graphs.len() {
