@@ -1,7 +1,7 @@
 //! One output of a member over the rows that count: read block by block as often as it takes, held only where it is
 //! computed.
 
-use super::{Ranks, ranks::Sorter};
+use super::{Ranks, ranker::Ranker, ranks::Sorter};
 use crate::{
     block::Block,
     num,
@@ -11,7 +11,10 @@ use crate::{
     source::{BlockSource, Slice},
     space,
 };
-use std::ops::Range;
+use std::{
+    ops::Range,
+    sync::{Mutex, PoisonError},
+};
 
 /// Rows whose mean is taken for that of all. As these rows vary around the true mean at least by their distance from it,
 /// sums of squares around the pivot are at most `n / PIVOT_ROWS` times too large: of their 16 digits few are lost.
@@ -99,20 +102,10 @@ impl<'a> Column<'a> {
     }
 
     /// Puts the order of the values into `ranks`.
-    pub(super) fn rank(&self, rows: &RowSet, ranks: &mut Ranks, Buffers { narrow, wide, sorter }: &mut Buffers) {
+    pub(super) fn rank(&self, rows: &RowSet, ranks: &mut Ranks, Buffers { narrow, wide, sorter, .. }: &mut Buffers) {
         match self {
             Self::Natural(values) => ranks.put(values, sorter),
-            Self::Stored { values, output } if values.value_bytes() == 4 => {
-                narrow.clear();
-                for block in 0..rows.n_blocks() {
-                    let Slice::F32(slice) = values.slice(block, *output) else { continue };
-                    match rows.block(block) {
-                        BlockRows::All(n) => narrow.extend_from_slice(&slice[..n]),
-                        BlockRows::Some(local) => narrow.extend(local.iter().map(|&row| slice[row as usize])),
-                    }
-                }
-                ranks.put(narrow, sorter);
-            }
+            _ if self.read_narrow(rows, narrow) => ranks.put(narrow, sorter),
             _ => {
                 wide.resize(rows.len(), 0.0);
                 self.read_all(rows, wide);
@@ -120,14 +113,57 @@ impl<'a> Column<'a> {
             }
         }
     }
+
+    /// Puts twice the ranks of the values, less twice their mean, into `doubled`.
+    pub(super) fn doubled(&self, rows: &RowSet, doubled: &mut Vec<i32>, buffers: &mut Buffers) {
+        if self.read_narrow(rows, &mut buffers.narrow) && buffers.ranker.doubled(&buffers.narrow, doubled) {
+            return;
+        }
+        let mut ranks = std::mem::take(&mut buffers.ranks);
+        self.rank(rows, &mut ranks, buffers);
+        ranks.doubled(doubled);
+        buffers.ranks = ranks;
+    }
+
+    /// All values as they are stored, where that is in single precision; else `false`.
+    fn read_narrow(&self, rows: &RowSet, narrow: &mut Vec<f32>) -> bool {
+        let Self::Stored { values, output } = self else { return false };
+        if values.value_bytes() != 4 {
+            return false;
+        }
+        narrow.clear();
+        for block in 0..rows.n_blocks() {
+            let Slice::F32(slice) = values.slice(block, *output) else { return false };
+            match rows.block(block) {
+                BlockRows::All(n) => narrow.extend_from_slice(&slice[..n]),
+                BlockRows::Some(local) => narrow.extend(local.iter().map(|&row| slice[row as usize])),
+            }
+        }
+        true
+    }
 }
 
-/// Memory that one thread uses again and again.
+/// Memory that is used again and again.
 #[derive(Default)]
 pub(super) struct Buffers {
     narrow: Vec<f32>,
     wide: Vec<f64>,
     sorter: Sorter,
+    ranker: Ranker,
+    ranks: Ranks,
+}
+
+/// Memory for as many threads as ask for it at once: fresh memory costs as much as the ranks of a column.
+#[derive(Default)]
+pub(super) struct Pool(Mutex<Vec<Buffers>>);
+
+impl Pool {
+    pub(super) fn lend(&self, work: impl FnOnce(&mut Buffers)) {
+        let free = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buffers = free().pop().unwrap_or_default();
+        work(&mut buffers);
+        free().push(buffers);
+    }
 }
 
 /// Centers a column and scales it to length one; `false` where it is constant.
@@ -192,6 +228,10 @@ mod tests {
                     let mut ranks = Ranks::default();
                     column.rank(set, &mut ranks, &mut Buffers::default());
                     assert_eq!(ranks.centered(), Ranks::of(&read).centered());
+                    let (mut doubled, mut wanted) = (Vec::new(), Vec::new());
+                    column.doubled(set, &mut doubled, &mut Buffers::default());
+                    ranks.doubled(&mut wanted);
+                    assert_eq!(doubled, wanted);
                 }
             }
         }

@@ -17,18 +17,21 @@ const HELD_BLOCKS: usize = 64;
 pub(super) fn correlations(columns: &[Column<'_>], rows: &RowSet) -> Vec<f64> {
     let n_columns = columns.len();
     let pivots: Vec<f64> = columns.par_iter().map(|column| column.pivot(rows)).collect();
-    // The products with a last column of ones are the sums.
-    let mut products = vec![0.0; (n_columns + 1) * (n_columns + 2) / 2];
+    // The products with a last column of ones are the sums; those of ranks less their mean are known.
+    let centered = columns.iter().all(|column| matches!(column, Column::Ranked(_)));
+    let n_tiles = n_columns + usize::from(!centered);
+    let mut products = vec![0.0; n_tiles * (n_tiles + 1) / 2];
     let blocks: Vec<usize> = (0..rows.n_blocks()).collect();
     for wave in blocks.chunks(HELD_BLOCKS) {
-        let sums: Vec<Vec<f64>> = wave.par_iter().map(|&block| of_block(columns, &pivots, rows, block)).collect();
+        let sums: Vec<Vec<f64>> =
+            wave.par_iter().map(|&block| of_block(columns, &pivots, n_tiles, rows, block)).collect();
         for sums in sums {
             products.iter_mut().zip(sums).for_each(|(product, sum)| *product += sum);
         }
     }
     let sums = products.split_off(n_columns * (n_columns + 1) / 2);
     let n_rows = rows.len() as f64;
-    for a in 0..n_columns {
+    for a in 0..sums.len().min(n_columns) {
         let row = &mut products[a * (a + 1) / 2..];
         row.iter_mut().zip(&sums[..=a]).for_each(|(product, sum)| *product -= sums[a] * sum / n_rows);
     }
@@ -47,9 +50,10 @@ pub(super) fn correlations(columns: &[Column<'_>], rows: &RowSet) -> Vec<f64> {
     products
 }
 
-/// The products of all pairs of columns less their pivots, and of ones, over the set's rows in one block.
-fn of_block(columns: &[Column<'_>], pivots: &[f64], rows: &RowSet, block: usize) -> Vec<f64> {
-    let mut tile = vec![[0.0; ROWS]; columns.len() + 1];
+/// The products of all pairs of columns less their pivots over the set's rows in one block; a tile more than there are
+/// columns is one of ones.
+fn of_block(columns: &[Column<'_>], pivots: &[f64], n_tiles: usize, rows: &RowSet, block: usize) -> Vec<f64> {
+    let mut tile = vec![[0.0; ROWS]; n_tiles];
     let mut sums = vec![[0.0; num::LANES]; tile.len() * (tile.len() + 1) / 2];
     let n_rows = rows.block(block).len();
     for start in (0..n_rows).step_by(ROWS) {

@@ -7,6 +7,7 @@ mod clusters;
 mod column;
 mod gram;
 mod kendall;
+mod ranker;
 mod ranks;
 
 pub(crate) use column::standardize;
@@ -16,7 +17,7 @@ use crate::{
     prediction::{PredictionMatrix, Split},
     scope::RowSet,
 };
-use column::{Buffers, Column};
+use column::{Column, Pool};
 use rayon::prelude::*;
 
 /// Correlations between all pairs of members, in [-1, 1], means over the outputs in which both vary.
@@ -117,8 +118,9 @@ fn correlate<S: Split, const N: usize>(
     let outputs: Vec<usize> = (0..matrix.columns().len()).collect();
     // Outputs run in parallel as far as memory allows; their means are taken in index order.
     let wave = (HELD_BYTES / (24 * n_models * rows.len()).max(1)).max(1);
+    let pool = Pool::default();
     for wave in outputs.chunks(wave) {
-        let one = |held: &mut Held, &output: &usize| one_output(matrix, rows, output, methods, held);
+        let one = |held: &mut Held, &output: &usize| one_output(matrix, rows, output, methods, held, &pool);
         let found: Vec<[Vec<f64>; N]> = wave.par_iter().map_init(Held::default, one).collect();
         for products in &found {
             totals.iter_mut().zip(products).for_each(|(total, products)| total.add(products));
@@ -141,19 +143,23 @@ fn one_output<S: Split, const N: usize>(
     output: usize,
     methods: [Method; N],
     Held { ranks, doubled }: &mut Held,
+    pool: &Pool,
 ) -> [Vec<f64>; N] {
     let columns: Vec<Column<'_>> = matrix.members().par_iter().map(|member| Column::of(member, output, rows)).collect();
-    let by_order = methods.iter().any(|method| *method != Method::Pearson);
-    if by_order {
+    // Kendall's tau needs the order; ranks alone are found without.
+    let ordered = methods.contains(&Method::Kendall);
+    if ordered {
         ranks.resize_with(columns.len(), Ranks::default);
-        let ranks = ranks.par_iter_mut().zip(&columns);
-        ranks.for_each_init(Buffers::default, |buffers, (ranks, column)| column.rank(rows, ranks, buffers));
+        ranks.par_iter_mut().zip(&columns).for_each(|(ranks, column)| pool.lend(|held| column.rank(rows, ranks, held)));
     }
     methods.map(|method| match method {
         Method::Pearson => gram::correlations(&columns, rows),
         Method::Spearman => {
             doubled.resize_with(columns.len(), Vec::new);
-            doubled.par_iter_mut().zip(&*ranks).for_each(|(doubled, ranks)| ranks.doubled(doubled));
+            doubled.par_iter_mut().enumerate().for_each(|(at, doubled)| match ordered {
+                true => ranks[at].doubled(doubled),
+                false => pool.lend(|held| columns[at].doubled(rows, doubled, held)),
+            });
             let ranks: Vec<Column<'_>> = doubled.iter().map(|doubled| Column::Ranked(doubled)).collect();
             gram::correlations(&ranks, rows)
         }
