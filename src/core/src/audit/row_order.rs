@@ -1,12 +1,12 @@
 //! Values in another order than their ids: unrelated to what the other models say, until they are put in order.
 
 use super::{Check, Context, Finding, Part, Severity, Stored, Wanted, context::Reader, leak::median};
-use crate::{compare::standardize, judge, num};
+use crate::{OutputKind, compare::standardize, judge, num};
 use rayon::prelude::*;
 
 pub(super) const CHECK: Check = Check {
     name: "row_order",
-    severities: &[Severity::Fault, Severity::Warning],
+    severities: &[Severity::Fault, Severity::Warning, Severity::Note],
     does: "values are related to the truth or the other models as they stand, and not better in another order of rows",
     run,
 };
@@ -111,10 +111,21 @@ fn strangers(context: &Context, part: Part) -> Vec<Finding> {
             };
             let reference = reference(at)?;
             let found = context.whole(stored, |reader| in_order(context, wanted, reader, &reference))?;
+            // Values in a wrong order spread as far as in the right one.
+            let timid = |spread: f64| usual.is_some_and(|usual| spread < BACK * usual);
             // The best of several orders is related by chance as well.
             let beyond = own[at].max(0.0) + CHANCE / libm::sqrt(wanted.scope.len() as f64);
             match found.filter(|(_, correlation)| *correlation > BACK * related && *correlation > beyond) {
                 Some(found) => Some(tell(found)),
+                None if labels.as_ref().and_then(|labels| spread(&readers[at], labels, step)).is_some_and(timid) => {
+                    let cause = format!(
+                        "unrelated to the truth (correlation {:.3}, of the middle model {related:.3}), and hardly \
+                         different from row to row: it knows little more than the mean",
+                        own[at]
+                    );
+                    let hint = "a run that stopped early, or inputs that say nothing; another order would not help";
+                    Some(Finding::of(stored, &CHECK, Severity::Note).because(cause, hint, wanted.rows.len()))
+                }
                 None if usual.is_some() => {
                     let cause = format!(
                         "unrelated to {} (correlation {:.3}, of the middle model {related:.3})",
@@ -128,6 +139,26 @@ fn strangers(context: &Context, part: Part) -> Vec<Finding> {
             }
         })
         .collect()
+}
+
+/// How far values spread over the rows, as a share of how far the labels do, on average over the outputs. Of a calibrated
+/// model that is its correlation with them, as then `var p = cov(p, y)`. `None` where values have another scale.
+fn spread(reader: &Reader<'_>, labels: &[Vec<f64>], step: usize) -> Option<f64> {
+    if !matches!(reader.stored.encoding.kind.as_probability(), OutputKind::Probability | OutputKind::Value) {
+        return None;
+    }
+    let deviation = |values: &[f64]| {
+        let mean = num::sum(values) / values.len() as f64;
+        let squares: Vec<f64> = values.iter().map(|x| (x - mean) * (x - mean)).collect();
+        libm::sqrt(num::sum(&squares) / values.len() as f64)
+    };
+    let block = reader.natural((0..reader.n_rows()).step_by(step));
+    let shares = labels.iter().enumerate().filter_map(|(c, labels)| {
+        let of_labels = deviation(labels);
+        (of_labels > 0.0).then(|| deviation(block.column(c)) / of_labels)
+    });
+    let shares: Vec<f64> = shares.collect();
+    (!shares.is_empty()).then(|| num::sum(&shares) / shares.len() as f64)
 }
 
 /// The order of rows in which the values are most related to the reference: its name and the correlation.

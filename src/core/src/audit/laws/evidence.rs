@@ -255,7 +255,9 @@ pub(super) fn plant(found: &mut BTreeSet<String>) {
     let random = values(oof, |c, row, _| 0.02 + 0.96 * noise(401, c, row));
     law(binary(), &random, "hurts", Note, 4, &["better by", "each of 4 parts"]);
     law(binary(), &random, "baseline", Warning, counted, &["worse than a constant"]);
-    law(binary(), &random, "row_order", Warning, N_ROWS, &["unrelated to the truth"]);
+    law(binary(), &random, "row_order", Warning, N_ROWS, &["unrelated to the truth", "another order"]);
+    let timid = values(oof, |c, row, _| 0.5 + 0.05 * (noise(401, c, row) - 0.5));
+    law(binary(), &timid, "row_order", Note, N_ROWS, &["hardly different from row to row", "stopped early"]);
     let inverted = values(oof, |_, _, p| 1.0 - p);
     law(binary(), &inverted, "baseline", Fault, counted, &["worse than a constant", "inverted", "import 1 - p"]);
     let sharpened = values(oof, |_, _, p| num::sigmoid(4.0 * num::ln(p / (1.0 - p))));
