@@ -374,7 +374,7 @@ pub(crate) struct Report {
     /// Where to write the page; `submissions/COMPETITION/report.html` where not given.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
-    /// What `search --json` printed: the spread of the weights, and what is lost without each member.
+    /// What `search --json` printed: what is lost without each member, and for older recipes the spread of the weights.
     #[arg(long, value_name = "FILE")]
     pub(crate) search: Vec<PathBuf>,
     /// Iterations that `search --trace` wrote, to be drawn.

@@ -64,6 +64,8 @@ pub struct SearchBlock {
     pub single_best: Option<SingleBest>,
     /// Bootstrap interval of the gain over the single best.
     pub gain_interval: Option<(f64, f64)>,
+    /// Bootstrap interval of each member's weight; empty where the search has none.
+    pub weights_interval: Vec<(ModelId, (f64, f64))>,
     /// Predicted public score, of a leaderboard search.
     pub predicted_public: Option<PredictedPublic>,
     /// How far the score can still be from the optimum, in the metric's unit.
@@ -181,6 +183,7 @@ struct SearchRaw {
     equal_weights: Option<f64>,
     single_best: Option<SingleBestRaw>,
     gain_interval: Option<(Finite, Finite)>,
+    weights_interval: Option<Ordered<(Finite, Finite)>>,
     predicted_public: Option<PredictedRaw>,
     gap: Option<f64>,
     stop: String,
@@ -268,13 +271,16 @@ impl Recipe {
 }
 
 impl SearchBlock {
-    fn pairs(&self) -> [(&'static str, Option<String>); 19] {
+    fn pairs(&self) -> [(&'static str, Option<String>); 20] {
         let number = |it: Option<f64>| it.map(write::number);
         let text = |it: &Option<String>| it.as_deref().map(write::text);
         let fingerprint = |it: Option<Fingerprint>| it.map(|it| write::text(&it.to_string()));
         let single_best = self.single_best.as_ref().map(|it| {
             write::map([("model", Some(write::text(it.model.as_str()))), ("score", Some(write::number(it.score)))])
         });
+        let interval = |(low, high): (f64, f64)| write::list([low, high].map(write::number));
+        let of_weights = self.weights_interval.iter().map(|(model, it)| (model.as_str(), Some(interval(*it))));
+        let weights_interval = (!self.weights_interval.is_empty()).then(|| write::map(of_weights));
         let predicted_public = self.predicted_public.as_ref().map(|it| {
             write::map([
                 ("score", Some(write::number(it.score))),
@@ -296,7 +302,8 @@ impl SearchBlock {
             ("nested_score", number(self.nested_score)),
             ("equal_weights", number(self.equal_weights)),
             ("single_best", single_best),
-            ("gain_interval", self.gain_interval.map(|(low, high)| write::list([low, high].map(write::number)))),
+            ("gain_interval", self.gain_interval.map(interval)),
+            ("weights_interval", weights_interval),
             ("predicted_public", predicted_public),
             ("gap", number(self.gap)),
             ("stop", Some(write::text(&self.stop))),
@@ -393,6 +400,10 @@ fn check_search(doc: &Doc<'_>, raw: SearchRaw) -> Result<SearchBlock, DocumentEr
     let fingerprint = |it: &Option<At<String>>| it.as_ref().map(|it| doc.fingerprint(it)).transpose();
     let single_best =
         |raw: SingleBestRaw| Ok::<_, DocumentError>(SingleBest { model: doc.name(&raw.model)?, score: raw.score });
+    let intervals = |raw: Ordered<(Finite, Finite)>| {
+        let interval = |(model, (low, high)): (At<String>, (Finite, Finite))| Ok((doc.name(&model)?, (low.0, high.0)));
+        raw.0.into_iter().map(interval).collect::<Result<_, DocumentError>>()
+    };
     Ok(SearchBlock {
         target: raw.target,
         solver: raw.solver,
@@ -408,6 +419,7 @@ fn check_search(doc: &Doc<'_>, raw: SearchRaw) -> Result<SearchBlock, DocumentEr
         equal_weights: raw.equal_weights,
         single_best: raw.single_best.map(single_best).transpose()?,
         gain_interval: raw.gain_interval.map(|(low, high)| (low.0, high.0)),
+        weights_interval: raw.weights_interval.map_or_else(|| Ok(Vec::new()), intervals)?,
         predicted_public: raw.predicted_public.map(|raw| PredictedPublic {
             score: raw.score,
             standard_error: raw.standard_error,

@@ -254,6 +254,10 @@ fn recipe(
             equal_weights: Some(outcome.equal_weights),
             single_best: Some(SingleBest { model: model.clone(), score: *single }),
             gain_interval: outcome.gain_over_single.map(|gain| (gain.low, gain.high)),
+            weights_interval: outcome.spread.as_ref().map_or_else(Vec::new, |spread| {
+                let of = |&at: &usize| (matrix.members()[at].model().clone(), (spread[at].low, spread[at].high));
+                used.iter().map(of).collect()
+            }),
             predicted_public: None,
             gap: outcome.gap,
             stop: outcome.stop.name().to_owned(),

@@ -208,6 +208,31 @@ fn a_recipe_is_judged_with_what_was_fitted_after_it() {
 }
 
 #[test]
+fn a_recipe_holds_how_far_its_weights_are_known() {
+    let workspace = toy::imported();
+    let said = run(&workspace, &["search", "--json"]).expect(0).json();
+    let recipe = String::from_utf8(workspace.read("blends/toy/best_cv.yaml")).expect("text");
+    let line = recipe.lines().find(|line| line.trim_start().starts_with("weights_interval: ")).expect("intervals");
+    let drawn: Vec<_> = said["weights"].as_object().expect("weights").iter().collect();
+    let drawn: Vec<_> = drawn.into_iter().filter(|(_, weight)| weight.as_f64() != Some(0.0)).collect();
+    for (model, weight) in &drawn {
+        let spread = &said["weights_spread"][model.as_str()];
+        let (low, high) = (spread["low"].as_f64().expect("low"), spread["high"].as_f64().expect("high"));
+        assert!(weight.as_f64().is_some_and(|weight| low <= weight && weight <= high), "{model}: {spread}");
+        assert!(line.contains(&format!("{model}: [{low:?}, {high:?}]")), "{line}");
+    }
+    run(&workspace, &["report"]).expect(0);
+    let weights = section(&page(&workspace, "submissions/toy/report.html"), "weights").to_owned();
+    assert_eq!(weights.matches("class=\"whisk\"").count(), drawn.len(), "an interval for each weight");
+    assert!(weights.contains("95 % bootstrap intervals"));
+    // A recipe from before there were intervals is read as it is.
+    workspace.write("blends/toy/best_cv.yaml", recipe.replace(&format!("{line}\n"), ""));
+    run(&workspace, &["report"]).expect(0);
+    let weights = section(&page(&workspace, "submissions/toy/report.html"), "weights").to_owned();
+    assert!(!weights.contains("class=\"whisk\"") && weights.contains("carry no intervals"), "{weights}");
+}
+
+#[test]
 fn what_a_search_said_is_drawn() {
     let workspace = toy::imported();
     let mut said = run(&workspace, &["search", "--json"]).expect(0).json();

@@ -81,6 +81,7 @@ fn the_bytes_are_fixed() {
         gap: Some(2e-12),
         stop: "certified".into(),
         single_best: Some(SingleBest { model: model("b"), score: 0.5 }),
+        weights_interval: vec![(model("b"), (0.5, 0.9)), (model("0"), (0.0, 1e-5))],
         ..SearchBlock::default()
     };
     let it = Recipe { blend, search: Some(search) };
@@ -89,7 +90,7 @@ fn the_bytes_are_fixed() {
          b: {{weight: 0.7, oof: \"{}\"}}\n  \"0\": {{weight: 0.30000000000000004}}\npost:\n  \
          - {{zero_rows: {{file: ../../models/moa/data/t.csv, column: \"cp type\", equals: \"1\"}}}}\n  - min_max\n\
          search:\n  target: cv\n  solver: newton\n  seed: 0\n  score: 1.0\n  single_best: {{model: b, score: 0.5}}\n  \
-         gap: 2.0e-12\n  stop: certified\n",
+         weights_interval: {{b: [0.5, 0.9], \"0\": [0.0, 1.0e-5]}}\n  gap: 2.0e-12\n  stop: certified\n",
         print("x")
     );
     assert_eq!(it.to_yaml(&workspace), want.replace("0.7,", &format!("{:?},", 1.0 - 0.1 - 0.2)));
@@ -218,6 +219,7 @@ proptest! {
         } else {
             blend.with_parts(granularity, vec![part("1", bits[3]), part(&(stop.clone() + "!"), bits[4])]).unwrap()
         };
+        let members_interval = vec![(single_best.model.clone(), (finite(bits[0]), finite(bits[3])))];
         let search = SearchBlock {
             target,
             stop: stop.clone(),
@@ -234,6 +236,7 @@ proptest! {
             equal_weights: Some(finite(bits[2])),
             single_best: Some(single_best),
             gain_interval: Some((finite(bits[3]), finite(bits[4]))),
+            weights_interval: members_interval,
             predicted_public: Some(PredictedPublic { score: finite(bits[2]), standard_error: None, method: stop }),
             gap: Some(f64::INFINITY),
             truth: Some(print("t")),

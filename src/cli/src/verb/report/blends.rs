@@ -121,7 +121,13 @@ fn described(recipe: &Recipe) -> Blend {
         weights: it
             .members()
             .iter()
-            .map(|member| Weight { model: member.model.to_string(), weight: member.weight, interval: None })
+            .map(|member| Weight {
+                model: member.model.to_string(),
+                weight: member.weight,
+                interval: search.and_then(|search| {
+                    search.weights_interval.iter().find(|(model, _)| *model == member.model).map(|(_, it)| *it)
+                }),
+            })
             .collect(),
         recorded: search.and_then(|search| search.score),
         nested: search.and_then(|search| search.nested_score),
