@@ -343,16 +343,21 @@ impl Said<'_> {
         let shown = order.iter().take_while(|&&i| weights[i] != 0.0).count().max(order.len().min(20));
         for &i in &order[..shown] {
             let alone = score(outcome.members[i].score);
-            table.row(vec![self.models[i].to_string(), alone, format!("{:.6}", weights[i]), bar(weights[i], 24)]);
+            table.row(vec![
+                self.models[i].to_string(),
+                alone,
+                format!("{:.6}", weights[i]),
+                bar(weights[i], screen.bar_width()),
+            ]);
         }
-        print(screen, &table);
+        screen.table(table);
         screen.line("");
         let mut table = TextTable::new(&["", ">public score", ">+-"]);
         let mut row = |what: String, it: &Predicted| table.row(vec![what, score(it.score), small(it.standard_error)]);
         row(format!("single best ({})", outcome.single_best.0), &outcome.single_best.1);
         row("equal weights".to_owned(), &outcome.equal_weights);
         row("blend, predicted".to_owned(), &self.predicted);
-        print(screen, &table);
+        screen.table(table);
         if let Some(cv) = outcome.cv {
             screen.line(format!("  its CV on all out-of-fold rows: {}", score(cv)));
         }
@@ -432,11 +437,5 @@ impl Said<'_> {
             "peak_rss_bytes": report::peak_rss_bytes(),
             "recipe": self.path(),
         })
-    }
-}
-
-fn print(screen: &Screen, table: &TextTable) {
-    for (i, line) in table.lines().iter().enumerate() {
-        screen.line(if i == 0 { screen.dim(line) } else { line.clone() });
     }
 }

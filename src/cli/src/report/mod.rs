@@ -3,7 +3,9 @@
 pub(crate) mod audit;
 pub(crate) mod html;
 pub(crate) mod table;
+mod wrap;
 
+use self::{table::TextTable, wrap::wrap};
 use crate::{
     args::{Arguments, Color},
     failure::Failure,
@@ -25,17 +27,23 @@ pub(crate) struct Screen {
     color: bool,
     terminal: bool,
     width: usize,
+    /// Columns that sentences of results and of messages are broken at.
+    wraps: [Option<usize>; 2],
     out: Mutex<String>,
 }
 
 /// Columns of a table where nothing tells how many the terminal has.
 const DEFAULT_WIDTH: usize = 80;
 
+/// Columns as `COLUMNS` says.
+fn told_width() -> Option<usize> {
+    std::env::var("COLUMNS").ok().and_then(|columns| columns.trim().parse().ok()).filter(|it| *it >= 40)
+}
+
 /// Columns of the terminal: what `COLUMNS` says, else what the terminal says.
 fn width() -> usize {
-    let told = std::env::var("COLUMNS").ok().and_then(|columns| columns.trim().parse().ok()).filter(|it| *it >= 40);
     let terminal = || terminal_size::terminal_size().map(|(terminal_size::Width(width), _)| usize::from(width).max(40));
-    told.or_else(terminal).unwrap_or(DEFAULT_WIDTH)
+    told_width().or_else(terminal).unwrap_or(DEFAULT_WIDTH)
 }
 
 impl Screen {
@@ -52,6 +60,9 @@ impl Screen {
             color,
             terminal: io::stderr().is_terminal() && !arguments.quiet && !arguments.json,
             width: width(),
+            // Into a pipe a sentence stays one line, which is what can be searched.
+            wraps: [io::stdout().is_terminal(), io::stderr().is_terminal()]
+                .map(|terminal| told_width().or_else(|| terminal.then(width))),
             out: Mutex::new(String::new()),
         }
     }
@@ -62,6 +73,27 @@ impl Screen {
 
     /// A line of the result, for people only.
     pub(crate) fn line(&self, line: impl AsRef<str>) {
+        self.command(broken(line.as_ref(), self.wraps[0]));
+    }
+
+    /// A table of the result, its header dim; on a terminal names are shortened until it fits.
+    pub(crate) fn table(&self, table: TextTable) {
+        let table = match self.wraps[0] {
+            Some(width) => table.fit(width),
+            None => table,
+        };
+        for (at, line) in table.lines().iter().enumerate() {
+            self.line(if at == 0 { self.dim(line) } else { line.clone() });
+        }
+    }
+
+    /// Columns for bars in a table with a name and half a dozen numbers.
+    pub(crate) fn bar_width(&self) -> usize {
+        self.width.saturating_sub(72).clamp(6, 24)
+    }
+
+    /// A line of the result that is there to be copied: whole, however wide the terminal is.
+    pub(crate) fn command(&self, line: impl AsRef<str>) {
         if !self.json {
             let mut out = self.gathered();
             out.push_str(line.as_ref());
@@ -89,7 +121,7 @@ impl Screen {
     pub(crate) fn note(&self, note: impl AsRef<str>) {
         if !self.quiet {
             // A closed standard error leaves nobody to tell.
-            let _ = writeln!(io::stderr(), "{}", note.as_ref());
+            let _ = writeln!(io::stderr(), "{}", broken(note.as_ref(), self.wraps[1]));
         }
     }
 
@@ -145,20 +177,29 @@ impl Screen {
             }));
             let _ = self.flush();
         }
-        let mut text = format!("error: {}\n", failure.message);
+        let broken = |label: &str, text: &str| broken(&format!("{label}{text}"), self.wraps[1]) + "\n";
+        let mut text = broken("error: ", &failure.message);
         if let Some(place) = &failure.place {
-            text += &format!("  at   {place}\n");
+            text += &broken("  at   ", place);
         }
         if let Some(details) = &failure.details {
-            text += &format!("  for  {details}\n");
+            text += &broken("  for  ", details);
         }
         if let Some(snippet) = &failure.snippet {
             text += &format!("{}\n", snippet.trim_end());
         }
         if let Some(hint) = &failure.hint {
-            text += &format!("hint: {hint}\n");
+            text += &broken("hint: ", hint);
         }
         let _ = io::stderr().write_all(text.as_bytes());
+    }
+}
+
+/// Lines that are no longer than the terminal is wide.
+fn broken(text: &str, width: Option<usize>) -> String {
+    match width {
+        Some(width) => text.split('\n').map(|line| wrap(line, width)).collect::<Vec<_>>().join("\n"),
+        None => text.to_owned(),
     }
 }
 

@@ -23,11 +23,9 @@ pub(crate) fn run(arguments: &Arguments, it: &List, screen: &Screen) -> Result<b
     };
     if table.is_empty() {
         screen.line(format!("no {key} yet"));
+    } else {
+        screen.table(table);
     }
-    let lines = table.lines();
-    lines.iter().enumerate().filter(|_| !table.is_empty()).for_each(|(i, line)| {
-        screen.line(if i == 0 { screen.dim(line) } else { line.clone() });
-    });
     screen.object(json!({ key: values }));
     Ok(false)
 }

@@ -104,9 +104,7 @@ pub(crate) fn run(arguments: &Arguments, it: &Predict, screen: &Screen) -> Resul
         let details = format!("refused: {}; of the others, {} ran and are stored", refused.join(", "), values.len());
         return Err(failure.details(details));
     }
-    for (i, line) in table.lines().iter().enumerate() {
-        screen.line(if i == 0 { screen.dim(line) } else { line.clone() });
-    }
+    screen.table(table);
     if let Some(failure) = lost {
         return Err(failure);
     }

@@ -108,9 +108,7 @@ fn report(
             if i == a { "-".to_owned() } else { percent(found.wins[i][a]) },
         ]);
     }
-    for (i, line) in table.lines().iter().enumerate() {
-        screen.line(if i == 0 { screen.dim(line) } else { line.clone() });
-    }
+    screen.table(table);
     screen.line("");
     screen.line(format!(
         "  on {n_private} rows drawn like the private ones, {} beats {} in {} of draws",

@@ -104,7 +104,7 @@ fn submit(
         csv.short()
     ));
     let send = leaderboard::send_command(context, &recipe, &place, csv);
-    screen.line(format!("  {send}"));
+    screen.command(format!("  {send}"));
     let scores = label_file.map(|file| known_scores(context, file, sample, &made)).transpose()?;
     context.refuse_fault()?;
     if let Some(scores) = &scores {

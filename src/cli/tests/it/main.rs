@@ -16,6 +16,7 @@ mod report;
 mod stacked;
 mod steps;
 mod support;
+mod terminal;
 mod toy;
 mod weights;
 mod zoo;

@@ -79,7 +79,12 @@ impl Workspace {
     /// The program, in this workspace, without what the environment would tell it.
     pub(crate) fn command<S: AsRef<std::ffi::OsStr>>(&self, arguments: &[S]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_blend"));
-        command.args(arguments).current_dir(self.root()).env_remove("BLEND_COMPETITION").stdin(Stdio::null());
+        command
+            .args(arguments)
+            .current_dir(self.root())
+            .env_remove("BLEND_COMPETITION")
+            .env_remove("COLUMNS")
+            .stdin(Stdio::null());
         command
     }
 

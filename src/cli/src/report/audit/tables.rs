@@ -23,9 +23,7 @@ pub(crate) fn print(screen: &Screen, it: &AuditReport, asked: &Audit) -> Result<
         AuditBy::Models => models(screen, it, &asked.sort)?,
         by => by_part(screen, it, by, &asked.sort)?,
     };
-    for (i, line) in table.lines().iter().enumerate() {
-        screen.line(if i == 0 { screen.dim(line) } else { line.clone() });
-    }
+    screen.table(table);
     findings(screen, it);
     if let Some(survey) = &it.survey {
         blend(screen, survey);

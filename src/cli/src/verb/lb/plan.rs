@@ -61,9 +61,7 @@ pub(crate) fn run(arguments: &Arguments, it: &LbPlan, screen: &Screen) -> Result
         ]);
     }
     if !table.is_empty() {
-        for (i, line) in table.lines().iter().enumerate() {
-            screen.line(if i == 0 { screen.dim(line) } else { line.clone() });
-        }
+        screen.table(table);
     }
     screen.object(json!({
         "competition": id.as_str(),

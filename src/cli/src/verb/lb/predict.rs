@@ -32,9 +32,7 @@ pub(crate) fn run(arguments: &Arguments, it: &LbPredict, screen: &Screen) -> Res
         ]);
         values.push(json!({"what": word, "predicted_public": predicted_value(predicted)}));
     }
-    for (i, line) in table.lines().iter().enumerate() {
-        screen.line(if i == 0 { screen.dim(line) } else { line.clone() });
-    }
+    screen.table(table);
     screen.object(json!({
         "competition": context.competition.id.as_str(),
         "scored_files": known.lb.files().len(),

@@ -138,9 +138,7 @@ fn table(screen: &Screen, context: &Context, shown: &[Shown]) {
             it.difference.map_or("-".to_owned(), |difference| format!("{difference:+.1} se")),
         ]);
     }
-    for (i, line) in table.lines().iter().enumerate() {
-        screen.line(if i == 0 { screen.dim(line) } else { line.clone() });
-    }
+    screen.table(table);
 }
 
 fn csv(shown: &[Shown]) -> Vec<String> {

@@ -48,9 +48,7 @@ pub(super) fn run(shared: &mut Shared<'_>, models: Vec<Manifest>) -> Result<bool
         values.push(value(&name, &estimate));
     }
     let screen = shared.screen;
-    for (i, line) in table.lines().iter().enumerate() {
-        screen.line(if i == 0 { screen.dim(line) } else { line.clone() });
-    }
+    screen.table(table);
     let budget = shared.it.time_budget;
     let late = budget.is_some_and(|budget| seconds > budget.as_secs_f64());
     let bytes: u64 = values.iter().filter_map(|value| value["bytes"].as_u64()).max().unwrap_or(0);

@@ -63,15 +63,19 @@ pub(super) fn report(
     order.sort_by(|&a, &b| weights[b].total_cmp(&weights[a]));
     let shown = order.iter().take_while(|&&i| weights[i] != 0.0).count().max(order.len().min(20));
     for &i in &order[..shown] {
-        let mut cells =
-            vec![models[i].to_string(), score(outcome.members[i]), format!("{:.6}", weights[i]), bar(weights[i], 24)];
+        let mut cells = vec![
+            models[i].to_string(),
+            score(outcome.members[i]),
+            format!("{:.6}", weights[i]),
+            bar(weights[i], screen.bar_width()),
+        ];
         cells.extend(spread.map(|spread| format!("{:.2} to {:.2}", spread[i].low, spread[i].high)));
         if without {
             cells.push(outcome.without[i].map_or_else(String::new, |it| score(it.score)));
         }
         table.row(cells);
     }
-    print(screen, &table);
+    screen.table(table);
     if shown < order.len() {
         screen.line(screen.dim(&format!("  and {} more without weight", order.len() - shown)));
     }
@@ -88,7 +92,7 @@ pub(super) fn report(
         }
         table.row(vec![format!("blend, {by}: the honest one"), score(nested.score)]);
     }
-    print(screen, &table);
+    screen.table(table);
     if let Some(intercept) = outcome.intercept {
         screen.line(format!("  then {intercept:+.6} added to every output, on the scale of the space"));
     }
@@ -123,12 +127,6 @@ pub(super) fn report(
         report::peak_rss_bytes().map_or("unknown".to_owned(), report::bytes),
     )));
     screen.line(format!("wrote {path}"));
-}
-
-fn print(screen: &Screen, table: &TextTable) {
-    for (i, line) in table.lines().iter().enumerate() {
-        screen.line(if i == 0 { screen.dim(line) } else { line.clone() });
-    }
 }
 
 /// The gain of the nested prediction, and whether it is more than noise.

@@ -1,0 +1,65 @@
+//! What is printed fits the terminal, whatever there is to say.
+
+use crate::{
+    digits,
+    support::Workspace,
+    toy::{self, run},
+};
+
+/// The demo with outputs, public scores and a blend of them.
+fn demo() -> Workspace {
+    let models = ["cnn", "gnn", "logreg", "mlp", "tabnet"];
+    let workspace = digits::workspace(&models);
+    digits::predict(&workspace, &["--engine", "rten"], &[]).expect(0);
+    for (model, score) in models.iter().zip(["0.10911", "0.13271", "0.07718", "0.08912", "0.19131"]) {
+        run(&workspace, &["lb", "add", model, score]).expect(0);
+    }
+    // Something to say of each severity, with long names in it.
+    let long = "a_name_that_nobody_would_choose_but_a_program_with_many_options";
+    let oof = workspace.path("models/digits/mlp/oof.feather").display().to_string();
+    run(&workspace, &["import", long, "--oof", &oof]).expect(0);
+    workspace
+}
+
+#[test]
+fn every_line_fits() {
+    let workspace = demo();
+    let commands: [&[&str]; 15] = [
+        &["audit"],
+        &["audit", "--by", "folds"],
+        &["audit", "--allow", "duplicate"],
+        &["search"],
+        &["search", "--target", "lb"],
+        &["search", "--members", "nobody"],
+        &["verify"],
+        &["select"],
+        &["report"],
+        &["lb", "show"],
+        &["lb", "predict", "best_cv"],
+        &["lb", "plan"],
+        &["list", "models"],
+        &["list", "checks"],
+        &["doctor"],
+    ];
+    for width in [80, 120] {
+        let mut lines = 0;
+        for arguments in commands {
+            let said = toy::finish(toy::command(&workspace, arguments).env("COLUMNS", width.to_string()));
+            for line in said.stdout.lines().chain(said.stderr.lines()) {
+                // Only what cannot be broken may be longer: one path, one name.
+                let one_word = line.split_whitespace().count() <= 2 && line.contains('/');
+                assert!(
+                    line.chars().count() <= width || one_word,
+                    "{} columns of {width} in `{}`:\n{line}",
+                    line.chars().count(),
+                    arguments.join(" ")
+                );
+                lines += 1;
+            }
+        }
+        assert!(lines > 100, "{lines} lines were looked at");
+    }
+    // Into a pipe a sentence stays one line.
+    let piped = run(&workspace, &["audit"]).expect(1).stdout;
+    assert!(piped.lines().any(|line| line.chars().count() > 80), "{piped}");
+}
