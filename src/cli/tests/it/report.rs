@@ -207,6 +207,23 @@ fn a_recipe_is_judged_with_what_was_fitted_after_it() {
     assert!(!weights.contains("outputs have changed since"), "{weights}");
 }
 
+/// What a leaderboard search records is a predicted public score, which no out-of-fold score has to be.
+#[test]
+fn a_leaderboard_searchs_recipe_is_not_held_against_other_rows() {
+    let workspace = toy::imported();
+    let yaml = String::from_utf8(workspace.read("models/toy/competition.yaml")).expect("text");
+    workspace.write("models/toy/competition.yaml", yaml + "leaderboard: {decimals: 5, public_rows: all}\n");
+    for (model, score) in MODELS.into_iter().zip(["0.51234", "0.52345", "0.53456"]) {
+        run(&workspace, &["lb", "add", model, score]).expect(0);
+    }
+    run(&workspace, &["search", "--target", "lb"]).expect(0);
+    run(&workspace, &["report"]).expect(0);
+    let page = page(&workspace, "submissions/toy/report.html");
+    let weights = section(&page, "weights");
+    assert!(weights.contains("best_lb") && weights.contains("Predicted public score"), "{weights}");
+    assert!(!weights.contains("outputs have changed since"), "{weights}");
+}
+
 #[test]
 fn a_recipe_holds_how_far_its_weights_are_known() {
     let workspace = toy::imported();

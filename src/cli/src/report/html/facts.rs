@@ -97,8 +97,10 @@ pub(crate) struct Blend {
     pub(crate) weights: Vec<Weight>,
     /// Weights differ by target or group: those above are their means.
     pub(crate) varies: bool,
-    /// What the search recorded.
+    /// What the search recorded of the rows that it chose the weights on, where these were out-of-fold rows.
     pub(crate) recorded: Option<f64>,
+    /// What the search recorded, whatever it judged.
+    pub(crate) found: Option<f64>,
     /// Judged now, on the stored outputs.
     pub(crate) score: Option<f64>,
     pub(crate) folds: Vec<Option<f64>>,

@@ -129,7 +129,8 @@ fn described(recipe: &Recipe) -> Blend {
                 }),
             })
             .collect(),
-        recorded: search.and_then(|search| search.score),
+        recorded: search.filter(|search| search.target == "cv").and_then(|search| search.score),
+        found: search.and_then(|search| search.score),
         nested: search.and_then(|search| search.nested_score),
         equal_weights: search.and_then(|search| search.equal_weights),
         single_best: search.and_then(|search| {

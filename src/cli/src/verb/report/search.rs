@@ -28,10 +28,10 @@ pub(super) fn add(
     let name =
         said["blend"].as_str().ok_or_else(|| wrong("no search said this: it names no blend".to_owned()).hint(hint))?;
     let competition = said["competition"].as_str().unwrap_or_default();
-    let recorded = said["score"].as_f64();
+    let found = said["score"].as_f64();
     let blend = blends
         .iter_mut()
-        .find(|blend| blend.name == name && blend.recorded.is_some() && blend.recorded == recorded)
+        .find(|blend| blend.name == name && blend.found.is_some() && blend.found == found)
         .filter(|_| competition == context.competition.id.as_str())
         .ok_or_else(|| {
             wrong(format!(
@@ -43,7 +43,7 @@ pub(super) fn add(
         let spread = &said["weights_spread"][&weight.model];
         weight.interval = spread["low"].as_f64().zip(spread["high"].as_f64());
     }
-    let Some(score) = recorded else { return Ok(None) };
+    let Some(score) = found else { return Ok(None) };
     let without = said["leave_one_out"].as_object().into_iter().flatten().filter_map(|(model, left)| {
         let loss = metric.gain(score, left["score"].as_f64()?);
         Some(Without { model: model.clone(), loss, worse_in: 0 })
