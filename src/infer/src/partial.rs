@@ -252,7 +252,12 @@ mod tests {
             done: vec![[Some(rows), None]],
             graphs: 3,
             sums: [
-                Sums { width: Some(1), values: vec![0.1, f64::MIN_POSITIVE, 1.0].into(), counts: vec![3, 0, 1].into() },
+                Sums {
+                    width: Some(1),
+                    values: vec![0.1, f64::MIN_POSITIVE, 1.0].into(),
+                    counts: vec![3, 0, 1].into(),
+                    turned: 0,
+                },
                 Sums::default(),
             ],
         };

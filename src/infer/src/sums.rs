@@ -25,6 +25,32 @@ pub(crate) struct Sums {
     pub(crate) width: Option<usize>,
     pub(crate) values: Buffer<f64>,
     pub(crate) counts: Buffer<u32>,
+    /// Blocks whose sums gave way to their means, which are f32 and take half the room: from the front on.
+    pub(crate) turned: usize,
+}
+
+/// Which blocks have all their sums, while the last graph adds to them.
+pub(crate) struct Missing {
+    /// Of each block, rows that the graph did not add yet.
+    rows: Vec<u32>,
+    /// Blocks from the front on that miss none.
+    complete: usize,
+}
+
+impl Missing {
+    /// Of `n_rows` rows the graph will add `rows`.
+    pub(crate) fn new<'r>(n_rows: usize, rows: impl Iterator<Item = &'r u32>) -> Self {
+        let mut missing = vec![0; n_rows.div_ceil(BLOCK_ROWS)];
+        rows.for_each(|&row| missing[row as usize / BLOCK_ROWS] += 1);
+        Self { rows: missing, complete: 0 }
+    }
+
+    /// The graph added `rows`: blocks from the front on that miss none now.
+    pub(crate) fn added(&mut self, rows: &[u32]) -> usize {
+        rows.iter().for_each(|&row| self.rows[row as usize / BLOCK_ROWS] -= 1);
+        self.complete += self.rows[self.complete..].iter().take_while(|missing| **missing == 0).count();
+        self.complete
+    }
 }
 
 /// Who the sums belong to, for messages.
@@ -88,18 +114,26 @@ impl Sums {
 
     /// As [`Self::average`], block after block and there output after output, as it is stored: where the sums lay, of
     /// which they take half.
-    pub(crate) fn stored(self, owner: Owner<'_>) -> Result<Blocks, InferError> {
+    pub(crate) fn stored(mut self, owner: Owner<'_>) -> Result<Blocks, InferError> {
         let (n_rows, width) = (owner.split.rows.len(), self.width.unwrap_or(1));
-        let Self { mut values, counts, .. } = self;
-        if values.is_empty() {
-            values = owner.zeros(n_rows * width)?;
+        if self.values.is_empty() {
+            self.values = owner.zeros(n_rows * width)?;
         }
-        // The means of a block go before its sums, but for those of the first.
-        let mut first = owner.zeros::<f32>(BLOCK_ROWS.min(n_rows) * width)?;
+        self.turn(owner, n_rows.div_ceil(BLOCK_ROWS))?;
+        Ok(Blocks { n_rows, width, values: self.values })
+    }
+
+    /// Makes means of the sums of the first `blocks` blocks, to which nothing is added any more.
+    pub(crate) fn turn(&mut self, owner: Owner<'_>, blocks: usize) -> Result<(), InferError> {
+        let (n_rows, width) = (owner.split.rows.len(), self.width.unwrap_or(1));
+        let Self { values, counts, turned, .. } = self;
         let mut means = vec![0.0; TOGETHER * width];
-        for start in (0..n_rows).step_by(BLOCK_ROWS) {
+        while *turned < blocks {
+            let start = *turned * BLOCK_ROWS;
             let n = BLOCK_ROWS.min(n_rows - start);
             let (done, sums) = values.split_at_mut(start * width);
+            // The means of a block go before its sums, but for those of the first.
+            let mut first = if start == 0 { owner.zeros::<f32>(n * width)? } else { Buffer::default() };
             let out = match start {
                 0 => &mut *first,
                 _ => &mut bytemuck::cast_slice_mut(done)[start * width..][..n * width],
@@ -107,15 +141,16 @@ impl Sums {
             for at in (0..n).step_by(TOGETHER) {
                 let together = TOGETHER.min(n - at);
                 let means = &mut means[..together * width];
-                owner.means(start + at, &counts, &sums[at * width..], &mut [false; TOGETHER][..together], means)?;
+                owner.means(start + at, counts, &sums[at * width..], &mut [false; TOGETHER][..together], means)?;
                 for (output, column) in out.chunks_exact_mut(n).enumerate() {
                     let means = means[output..].iter().step_by(width);
                     column[at..at + together].iter_mut().zip(means).for_each(|(value, mean)| *value = *mean);
                 }
             }
+            bytemuck::cast_slice_mut(values)[..first.len()].copy_from_slice(&first);
+            *turned += 1;
         }
-        bytemuck::cast_slice_mut(&mut values)[..first.len()].copy_from_slice(&first);
-        Ok(Blocks { n_rows, width, values })
+        Ok(())
     }
 }
 
@@ -215,11 +250,14 @@ mod tests {
                 width: Some(width),
                 values: (0..n_rows * width).map(|at| sum(at / width, at % width)).collect::<Vec<_>>().into(),
                 counts: (0..n_rows).map(count).collect::<Vec<_>>().into(),
+                turned: 0,
             };
             let mean = |row, output| {
                 if count(row) == 0 { f32::NAN } else { (sum(row, output) / f64::from(count(row))) as f32 }
             };
-            let stored = sums().stored(owner).unwrap();
+            let mut turning = sums();
+            turning.turn(owner, n_rows / 2 / BLOCK_ROWS).unwrap();
+            let stored = turning.stored(owner).unwrap();
             let averaged = sums().average(owner).unwrap();
             for row in 0..n_rows {
                 assert_eq!(averaged.predicted[row], count(row) > 0);
@@ -234,5 +272,18 @@ mod tests {
             let none = Sums::default().stored(owner).unwrap();
             assert!(matches!(none.slice(0, 0), Slice::F32(values) if values.iter().all(|value| value.is_nan())));
         }
+    }
+
+    #[test]
+    fn blocks_are_complete_from_the_front_on() {
+        let block = BLOCK_ROWS as u32;
+        // Of the third block nothing is added.
+        let rows = [0, 1, block, block + 1, 3 * block];
+        let mut missing = Missing::new(3 * BLOCK_ROWS + 1, rows.iter());
+        assert_eq!(missing.added(&[block + 1, block]), 0);
+        assert_eq!(missing.added(&[1]), 0);
+        assert_eq!(missing.added(&[0]), 3);
+        assert_eq!(missing.added(&[]), 3);
+        assert_eq!(missing.added(&[3 * block]), 4);
     }
 }

@@ -60,8 +60,8 @@ pub(crate) type Emit<'e, P> = dyn FnMut(P) -> bool + 'e;
 
 /// Runs the items `0..n_items` on `n_workers` pairs of threads: one calls `prepare`, which emits an item's pieces, the
 /// other calls `work` with a state of its own and the pieces as they come, a few ahead. Results go to `commit` in this
-/// thread, one by one in the items' order, while the workers go on; those that are early wait, at most one per worker and
-/// the one in its hands.
+/// thread, one by one in the items' order, while the workers go on; those that are early wait, at most one per worker (a
+/// few where there is one) and the one in its hands.
 ///
 /// Gives the error of the first item that failed, whatever the threads did.
 pub(crate) fn ordered<P, S, R, E>(
@@ -103,8 +103,9 @@ where
         }
     };
     // Among several an item is taken when its turn has come, so that none is hoarded while others wait for it; a worker
-    // that is alone may have the next one prepared.
+    // that is alone may have the next one prepared, and its results may wait.
     let early = if n_workers == 1 { AHEAD } else { 0 };
+    let waiting = n_workers + early;
     let run = |worker: usize, from: Receiver<Fed<P, E>>, ask: Sender<()>| {
         let _guard = OnPanic(end);
         let mut state = init(worker);
@@ -128,7 +129,7 @@ where
                 }
             }
             let mut turn = lock();
-            while item >= turn.next + n_workers && !turn.over {
+            while item >= turn.next + waiting && !turn.over {
                 turn = moved.wait(turn).unwrap_or_else(PoisonError::into_inner);
             }
             turn.done.insert(item, result);

@@ -3,7 +3,7 @@
 mod common;
 
 use blend_core::{
-    Folds, OutputKind, RowIndex,
+    BLOCK_ROWS, Folds, OutputKind, RowIndex,
     manifest::{Average, InputSpec, Manifest},
     source::Column,
 };
@@ -14,6 +14,7 @@ use blend_infer::{
 use common::*;
 use std::{
     collections::BTreeMap,
+    ops::Range,
     sync::atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
@@ -21,7 +22,7 @@ fn embedded() -> Runtime {
     Runtime::open(&Search { engine: Some(EngineChoice::Rten), ..Search::default() }).unwrap()
 }
 
-/// Training rows 0..50 in the truth's order, folds 0 to 2, every seventh row -1; test rows 100..130.
+/// Training rows 0..50 in the truth's order, folds 0 to 2, every seventh row -1; test rows 100..130. Or more of both.
 struct World {
     folds: Folds,
     train: MemTable,
@@ -35,15 +36,19 @@ fn label(id: i64) -> i64 {
 
 impl World {
     fn new() -> Self {
-        let ids: Vec<i64> = (0..50).collect();
+        Self::of(0..50, 100..130)
+    }
+
+    fn of(train: Range<i64>, test: Range<i64>) -> Self {
+        let ids: Vec<i64> = train.collect();
         let folds = Folds::new(RowIndex::from_ints(ids.clone()).unwrap(), ids.iter().map(|&id| label(id)).collect());
         // Another order, and rows that nobody asks for.
-        let train = ids.iter().rev().copied().chain(900..910).collect();
+        let train = ids.iter().rev().copied().chain(90_000..90_010).collect();
         Self {
             folds: folds.unwrap(),
             train: MemTable::features(train),
-            test: MemTable::features((100..130).rev().collect()),
-            test_rows: RowIndex::from_ints((100..130).collect()).unwrap(),
+            test: MemTable::features(test.clone().rev().collect()),
+            test_rows: RowIndex::from_ints(test.collect()).unwrap(),
         }
     }
 
@@ -80,7 +85,7 @@ fn single(graph: &str, inputs: &[(&str, InputSpec)]) -> Manifest {
 }
 
 fn cell(values: &Values, row: usize, output: usize) -> f64 {
-    values.columns.slice(0, output).get(row)
+    values.columns.slice(row / BLOCK_ROWS, output).get(row % BLOCK_ROWS)
 }
 
 fn bits(values: &Values) -> Vec<u32> {
@@ -134,6 +139,37 @@ fn a_row_is_predicted_by_the_graphs_that_have_not_seen_it() {
             blend_core::Fingerprint::of(&std::fs::read(&prediction.graphs[0].path).unwrap())
         );
     }
+}
+
+/// Blocks of results are finished while the last graph runs, in the order of its rows: here from the last one on.
+#[test]
+fn many_rows_are_averaged_like_few() {
+    let n = 2 * BLOCK_ROWS as i64 + 99;
+    let world = World::of(0..n, 20_000..20_000 + n);
+    let manifest = seeded(OutputKind::Logit, Average::Raw);
+    let run = |threads| {
+        let request = Request { threads, batch_size: Some(1000), ..world.request(&manifest) };
+        let prediction = predict(&embedded(), &request).unwrap();
+        (prediction.oof.unwrap(), prediction.test.unwrap())
+    };
+    let (oof, test) = run(1);
+    for row in 0..n {
+        for output in 0..2 {
+            let mean = |id: i64, folds: &[i64]| {
+                let of_seed =
+                    |seed| folds.iter().map(move |&fold| dense(seed, fold, features(id))[output]).sum::<f64>();
+                (of_seed(0) + of_seed(1)) / (2 * folds.len()) as f64
+            };
+            let given = cell(&oof, row as usize, output);
+            match label(row) {
+                -1 => assert!(given.is_nan()),
+                fold => assert_close(given, mean(row, &[fold]), "out of fold"),
+            }
+            assert_close(cell(&test, row as usize, output), mean(20_000 + row, &[0, 1, 2]), "test");
+        }
+    }
+    let (more_oof, more_test) = run(3);
+    assert!((bits(&oof), bits(&test)) == (bits(&more_oof), bits(&more_test)));
 }
 
 #[test]

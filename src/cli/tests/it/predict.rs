@@ -175,3 +175,90 @@ fn a_row_of_two_folds_is_refused() {
     map(&folds);
     workspace.blend(&["predict", "--engine", "rten"]).expect(0);
 }
+
+const STORED: [&str; 4] = [
+    "models/digits/mlp/oof.feather",
+    "models/digits/mlp/test.feather",
+    "models/digits/logreg/oof.feather",
+    "models/digits/logreg/test.feather",
+];
+
+/// Two models of the demo on the embedded engine.
+fn both(workspace: &Workspace, more: &[&str]) -> Output {
+    workspace.blend(&[&["--json", "predict", "--engine", "rten"], more].concat())
+}
+
+/// The same bytes whoever runs the graphs, and however often the run was stopped; what is there is run again only by force.
+#[test]
+fn a_run_in_parts_gives_the_bytes_of_a_run_at_once() {
+    let workspace = digits::workspace(&["logreg", "mlp"]);
+    let bytes = || STORED.map(|path| workspace.read(path));
+    both(&workspace, &["--threads", "1"]).expect(0);
+    let at_once = bytes();
+    let skipped = |said: &Output| {
+        let models = said.json()["models"].as_array().expect("models").clone();
+        models.iter().map(|model| model["skipped"].as_bool().expect("a flag")).collect::<Vec<_>>()
+    };
+    assert_eq!(skipped(&both(&workspace, &[]).expect(0)), [true, true]);
+    assert_eq!(skipped(&both(&workspace, &["--force"]).expect(0)), [false, false]);
+    assert!(bytes() == at_once);
+    for more in [&["--executor", "local:2"][..], &["--threads", "3"]] {
+        STORED.iter().for_each(|path| std::fs::remove_file(workspace.path(path)).expect("removed"));
+        assert_eq!(skipped(&both(&workspace, more).expect(0)), [false, false]);
+        assert!(bytes() == at_once, "{more:?}");
+    }
+    // The time is up before anything is done: nothing that is stored is touched, and the next run ends it.
+    let late = both(&workspace, &["--force", "--time-budget", "0s"]);
+    assert_eq!(late.code, 75, "{}", late.stderr);
+    assert!(
+        late.stderr.contains("the time budget is used up") && late.stderr.contains("run it again"),
+        "{}",
+        late.stderr
+    );
+    assert!(bytes() == at_once);
+    both(&workspace, &["--force"]).expect(0);
+    assert!(bytes() == at_once);
+}
+
+/// What a run would cost, and whether there is time for it; nothing is stored.
+#[test]
+fn a_dry_run_counts_and_measures() {
+    let workspace = digits::workspace(&["mlp"]);
+    let run = |more: &[&str]| both(&workspace, &[&["--dry-run"], more].concat());
+    let said = run(&["--time-budget", "9h"]).expect(0).json();
+    let stage = &said["models"][0]["stages"][0];
+    let n_rows = |table: &str| {
+        let text = workspace.read(format!("models/digits/data/{table}_features.csv"));
+        text.iter().filter(|byte| **byte == b'\n').count() - 1
+    };
+    // Two seeds of five graphs: each held-out row once a seed, each test row ten times.
+    assert_eq!((stage["graphs"].as_u64(), stage["outputs"].as_u64()), (Some(10), Some(10)));
+    assert_eq!(stage["rows"].as_u64(), Some((2 * n_rows("train") + 10 * n_rows("test")) as u64));
+    assert!(stage["batches"].as_u64() >= Some(20) && said["models"][0]["bytes"].as_u64() > Some(0), "{said}");
+    assert_eq!((said["within_time_budget"].as_bool(), said["dry_run"].as_bool()), (Some(true), Some(true)));
+    let late = run(&["--time-budget", "0s"]);
+    assert_eq!(late.code, 1, "{}", late.stderr);
+    assert_eq!(late.json()["within_time_budget"], false);
+    assert_eq!(run(&["--time-budget", "soon"]).code, 2);
+    assert!(!workspace.path(STORED[0]).exists() && !workspace.path("models/digits/mlp/run.yaml").exists());
+}
+
+/// A value that is none, wherever it comes from: the model, the graph, the row and what to do.
+#[test]
+fn outputs_that_are_no_numbers_are_refused() {
+    let workspace = workspace("x.csv", 1, 2);
+    let graphs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../infer/tests/graphs");
+    workspace.copy(graphs.join("dense_seed0_fold0.onnx"), "models/toy/image/dense.onnx");
+    workspace.write(
+        "models/toy/image/model.yaml",
+        "model: image\noutput: value\nstages:\n- {name: main, graphs: dense.onnx, inputs: {x: {table: t}}}\n\
+         tables: {t: {test: x.csv}}\n",
+    );
+    workspace.write("models/toy/image/x.csv", "id,a,b,c,d\nr1,1,2,3,4\nr2,1,,3,4\n");
+    let said = predict(&workspace, &[]);
+    assert_eq!(said.code, 3, "{}", said.stderr);
+    for words in ["dense.onnx", "`image`", "r2", "hint: "] {
+        assert!(said.stderr.contains(words), "{words}: {}", said.stderr);
+    }
+    assert!(!workspace.path("models/toy/image/test.feather").exists());
+}

@@ -11,7 +11,7 @@ use crate::{
     plan::StagePlan,
     pool::Pool,
     request::{GraphTime, Remote, Shard, Split, SplitRows},
-    sums::{Owner, Part, Sums},
+    sums::{Missing, Owner, Part, Sums},
     work::{Emit, Pieces, ordered},
 };
 use blend_core::manifest::InputSpec;
@@ -195,10 +195,22 @@ impl<'a> Job<'a> {
         let items: Vec<Item> =
             cut::items(cuts, self.workers, self.width()).into_iter().filter(|item| item.graph >= graphs).collect();
         let [mut train, mut test] = sums;
+        // What the last graph of all has added to becomes means at once, while it runs the rest.
+        let is_last_stage = self.at + 1 == self.setup.plans.len();
+        let last_cut = cuts.last().filter(|_| is_last_stage);
+        let missing = |split: Split| {
+            let rows = last_cut.iter().flat_map(|cut| &cut.rows).filter(|rows| rows.split == split);
+            let rows = rows.flat_map(|rows| rows.rows.iter());
+            self.owner_of_sums(split).map(|owner| (Missing::new(owner.split.rows.len(), rows), owner))
+        };
+        let [mut train_missing, mut test_missing] = [Split::Oof, Split::Test].map(missing);
         let commit = |at: usize, parts: Vec<Part>| {
             let item = &items[at];
             for part in parts {
-                let sums = if part.split == Split::Oof { &mut train } else { &mut test };
+                let (sums, missing) = match part.split {
+                    Split::Oof => (&mut train, &mut train_missing),
+                    Split::Test => (&mut test, &mut test_missing),
+                };
                 let n_rows = self.owner(part.split).map_or(0, |owner| owner.rows.len());
                 let scratch = self.setup.request.scratch;
                 let expected =
@@ -213,6 +225,11 @@ impl<'a> Job<'a> {
                     });
                 }
                 sums.add(&part);
+                if let Some((missing, owner)) =
+                    missing.as_mut().filter(|_| is_last_stage && item.graph + 1 == cuts.len())
+                {
+                    sums.turn(*owner, missing.added(&part.rows[part.range.clone()]))?;
+                }
                 if let Values::F32(values) = part.values {
                     self.pool.give_back(values);
                 }
