@@ -15,12 +15,12 @@ fn run(context: &Context) -> Vec<Finding> {
         let (severity, cause, hint) = match it.state {
             State::Differs => (
                 Severity::Fault,
-                format!("the outputs were made from another {}", it.what),
+                format!("the {} changed since the outputs were made", it.what),
                 format!("make them again: `blend predict {0}` or `blend import {0}`", it.model),
             ),
             State::Absent => (
                 Severity::Warning,
-                format!("the outputs were made from a {} that is not there", it.what),
+                format!("the {} used to make the outputs cannot be found", it.what),
                 "put it back, or the outputs cannot be made again".to_owned(),
             ),
             State::SourceDiffers => (

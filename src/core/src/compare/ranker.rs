@@ -89,6 +89,7 @@ impl Cut {
 }
 
 /// First places of all parts; returns how many pairs of keys share a part, in either order and each with itself.
+#[multiversion(targets("x86_64+avx2+bmi2"))]
 fn tally(keys: &[i32], cut: Cut, parts: &mut [u32; PARTS]) -> u64 {
     *parts = [0; PARTS];
     for &key in keys {
@@ -104,6 +105,7 @@ fn tally(keys: &[i32], cut: Cut, parts: &mut [u32; PARTS]) -> u64 {
 }
 
 /// Puts keys into their parts.
+#[multiversion(targets("x86_64+avx2+bmi2"))]
 fn spread(keys: &[i32], cut: Cut, parts: &mut [u32; PARTS], parted: &mut [i32], places: &mut [u32]) {
     for (&key, place) in keys.iter().zip(places) {
         let next = &mut parts[cut.part(key)];
@@ -114,6 +116,7 @@ fn spread(keys: &[i32], cut: Cut, parts: &mut [u32; PARTS], parted: &mut [i32], 
 }
 
 /// Ranks of all rows, less their mean.
+#[multiversion(targets("x86_64+avx2+bmi2"))]
 fn look_up(ranks: &[u32], places: &[u32], doubled: &mut [i32]) {
     let last = places.len() as i32 - 1;
     for (doubled, &place) in doubled.iter_mut().zip(places) {

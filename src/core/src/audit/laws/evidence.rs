@@ -218,9 +218,9 @@ pub(super) fn plant(found: &mut BTreeSet<String>) {
         "stale",
         Fault,
         1,
-        &["bad/graph.onnx", "another graph", "predict bad"],
+        &["bad/graph.onnx", "the graph changed since", "predict bad"],
     );
-    law(binary(), &changed("graph", State::Absent), "stale", Warning, 1, &["not there"]);
+    law(binary(), &changed("graph", State::Absent), "stale", Warning, 1, &["cannot be found"]);
     law(binary(), &changed("imported file", State::SourceDiffers), "stale", Note, 1, &["imported file has changed"]);
     let map = |own| {
         move |world: &mut World| {
