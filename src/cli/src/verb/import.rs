@@ -304,9 +304,10 @@ fn check<S: Split>(
             .at(path.display())
             .details(&error);
         match error {
-            PredictionError::OutOfRange { .. } => failure.hint(format!(
-                "the numbers are taken for {}: say otherwise with `--output logit` (or value, ...)",
-                encoding.kind.name()
+            PredictionError::OutOfRange { value, .. } => failure.hint(format!(
+                "the numbers are taken for {}: {}say otherwise with `--output logit` (or value, ...)",
+                encoding.kind.name(),
+                if (1.0..=100.0).contains(&value) { "divide percent by 100, or " } else { "" }
             )),
             PredictionError::NotFinite { .. } => failure.hint(
                 "fill or drop those rows where they were made, or leave them out with `scope` in competition.yaml",

@@ -31,7 +31,13 @@ pub(super) fn values() -> Vec<Case> {
         case("too large for f32", TARGETS, "bad.csv", line("1e300"), Refused(3, &["1e300", "--dtype f64"])),
         case("above one", TARGETS, "bad.csv", line("1.5"), Refused(3, &["1.5", "probability"])),
         case("below zero", TARGETS, "bad.csv", line("-0.25"), Refused(3, &["-0.25", "probability"])),
-        case("percent", TARGETS, "bad.csv", of(|_, _, p| 100.0 * p), Refused(3, &["probability"])),
+        case(
+            "percent",
+            TARGETS,
+            "bad.csv",
+            of(|_, _, p| 100.0 * p),
+            Refused(3, &["probability", "divide percent by 100"]),
+        ),
         case(
             "logits as probabilities",
             TARGETS,
