@@ -196,14 +196,23 @@ impl<'a> Shared<'a> {
         })
     }
 
-    /// The models that were asked for, or all that have graphs.
-    fn models(&self) -> Result<Vec<Manifest>, Failure> {
+    /// The models that were asked for, or all that have graphs: of the others that say how to export theirs, a note.
+    fn models(&mut self) -> Result<Vec<Manifest>, Failure> {
         let (context, id) = (self.context, &self.context.competition.id);
         let exists = |model: &ModelId| context.workspace.manifest_file(id, model).exists();
         let models = outputs::chosen(context, &self.it.models, exists)?;
         let manifests = models.iter().map(|model| outputs::manifest_of(context, model));
         let mut manifests = manifests.collect::<Result<Vec<Manifest>, Failure>>()?;
         manifests.retain(|manifest| !manifest.stages.is_empty() || !self.it.models.is_empty());
+        let absent = |it: &Manifest| self.it.models.is_empty() && it.export.is_some() && outputs::lacks_graphs(it);
+        if !manifests.iter().all(absent) {
+            for it in manifests.iter().filter(|it| absent(it)) {
+                let note = format!("`{}` is left out, graphs absent: {}", it.model, it.how_to_get_graphs());
+                self.screen.note(&note);
+                self.notes.push(note);
+            }
+            manifests.retain(|it| !absent(it));
+        }
         if !manifests.is_empty() {
             return Ok(inputs::after_what_they_read(manifests));
         }

@@ -1,6 +1,6 @@
 //! The models and recipes of two winning solutions, as they are committed: no graphs, no data, nothing broken.
 
-use crate::{support::Workspace, toy};
+use crate::{digits, support::Workspace, toy};
 use serde_json::Value;
 use std::{
     fs,
@@ -57,6 +57,26 @@ fn manifests_are_valid_without_their_graphs() {
         let text = toy::run(&workspace, &["-c", competition, "list"]).expect(0).stdout;
         assert_eq!(text.matches("graphs absent: export them with").count(), n_models, "{text}");
     }
+}
+
+#[test]
+fn models_that_nobody_has_exported_are_left_out_unless_they_are_named() {
+    let workspace = digits::workspace(&["logreg"]);
+    let manifest = String::from_utf8(workspace.read("models/digits/logreg/model.yaml")).expect("text");
+    let export = "python -m zoo export absent";
+    let other = manifest.replace("model: logreg", "model: absent") + &format!("export: {export}\n");
+    workspace.write("models/digits/absent/model.yaml", other);
+    let predict = ["predict", "--engine", "rten"];
+    let said = toy::run(&workspace, &predict).expect(0).stderr;
+    assert!(said.contains(&format!("`absent` is left out, graphs absent: export them with `{export}`")), "{said}");
+    assert!(workspace.path("models/digits/logreg/test.feather").exists());
+    let notes = toy::run(&workspace, &[&predict[..], &["--json"]].concat()).expect(0).json();
+    assert!(notes["notes"][0].as_str().is_some_and(|it| it.contains("`absent` is left out")), "{notes}");
+    let words = ["absent/fold0.onnx", export];
+    toy::refused(&workspace, 4, &[&predict[..], &["absent"]].concat(), &words);
+    // One of five graphs is a failed export, not a model that nobody wants.
+    workspace.copy(workspace.path("models/digits/logreg/fold0.onnx"), "models/digits/absent/fold0.onnx");
+    toy::refused(&workspace, 4, &predict, &["absent/fold1.onnx", export]);
 }
 
 #[test]
