@@ -11,7 +11,8 @@ needs numpy, pandas, pyarrow, onnx, onnxruntime. Made here from a fixed seed in 
   bucket of 16 pulses, what is left over merged;
 - features: events to tensors, against a data set of the second place's kind, which makes one event at a time (here with
   numpy's arrays, which cost less than the torch tensors it made);
-- memory: the peak of a run over ten times the rows, less the sums and results that lie in files, over that of one.
+- memory: the peak of a run over ten times the rows, less the sums and results that lie in files, over that of one, whose
+  sums (12 MB) lie in memory.
 
 Prints medians of paired runs, and PASS or MISS for each target. Where tables are small they are read before the clock
 starts, large ones within it; Python's lie in memory.
