@@ -167,7 +167,7 @@ pub trait RowLoss: Send + Sync {
 /// loss is not convex).
 #[derive(Debug, Default)]
 pub struct RowCurvature {
-    /// Shape `(n_outputs, n_rows)`.
+    /// Shape `(n_outputs, n_rows)`, or of no outputs where it is zero.
     pub diagonal: Block,
     /// One per row.
     pub sigma: Vec<f64>,

@@ -38,6 +38,37 @@ impl BlockRows<'_> {
     }
 }
 
+/// The rows of a block in order.
+static IN_ORDER: [u32; BLOCK_ROWS] = {
+    let mut rows = [0; BLOCK_ROWS];
+    let mut row = 0;
+    while row < BLOCK_ROWS {
+        rows[row] = row as u32;
+        row += 1;
+    }
+    rows
+};
+
+impl<'a> BlockRows<'a> {
+    /// The same rows in pieces of at most `most`, each with the number of rows before it: what is made of a piece with
+    /// many outputs stays in a core's own cache.
+    pub fn pieces(self, most: usize) -> impl Iterator<Item = (usize, BlockRows<'a>)> {
+        let rows = match self {
+            Self::All(n) => &IN_ORDER[..n],
+            Self::Some(rows) => rows,
+        };
+        let whole = rows.len() <= most;
+        rows.chunks(most).enumerate().map(move |(i, piece)| (i * most, if whole { self } else { Self::Some(piece) }))
+    }
+
+    /// How many rows with so many outputs fit a core's second cache as f64.
+    #[must_use]
+    pub fn in_cache(n_outputs: usize) -> usize {
+        const SECOND_CACHE: usize = 1 << 19;
+        (SECOND_CACHE / 8 / n_outputs.max(1)).clamp(64, BLOCK_ROWS)
+    }
+}
+
 /// A set without rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("no row is left in scope")]

@@ -47,6 +47,12 @@ impl Slice<'_> {
 
     /// Copies the values at `rows` (positions within the block) to `out`, as f64.
     pub fn gather(&self, rows: &[u32], out: &mut [f64]) {
+        if let (Some(&first), Some(&last)) = (rows.first(), rows.last())
+            && last.wrapping_sub(first) as usize == rows.len() - 1
+            && rows.is_sorted()
+        {
+            return self.widen(first as usize..last as usize + 1, out); // no hole
+        }
         match self {
             Self::F32(v) => out.iter_mut().zip(rows).for_each(|(o, &row)| *o = f64::from(v[row as usize])),
             Self::F64(v) => out.iter_mut().zip(rows).for_each(|(o, &row)| *o = v[row as usize]),

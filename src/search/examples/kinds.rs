@@ -1,6 +1,6 @@
 //! What kinds of weights cost: one set per target at lish-moa's shape (21,948 rows, 206 rare targets, 4 models) at one
 //! strength, and with the choice of the strength inside every outer part; 200 models of 10 classes and 1,000 models of a
-//! number over 20,000 rows, with everything that is honest about them.
+//! number over 20,000 rows, and six models of 200,000 directions, with everything that is honest about them.
 #![allow(clippy::print_stdout, missing_docs)]
 
 use blend_core::{
@@ -13,7 +13,7 @@ use blend_core::{
     space::SpaceName,
     truth::{LabelValues, Labels},
 };
-use blend_search::{Control, Options, Parts, Problem, random::Random, search};
+use blend_search::{Control, Options, Parts, Problem, SolverName, random::Random, search};
 use std::{
     error::Error,
     sync::{Arc, atomic::AtomicBool},
@@ -29,6 +29,7 @@ struct Data {
     truth: Truth,
     folds: Folds,
     metric: &'static str,
+    space: SpaceName,
 }
 
 /// Columns of every member to a problem of five folds.
@@ -51,10 +52,13 @@ fn data(
     };
     let members = values.into_iter().enumerate().map(member).collect::<Result<Vec<_>, _>>()?;
     let folds = Folds::new(rows.clone(), (0..n_rows as i64).map(|row| row % 5).collect())?;
-    let truth_names =
-        if matches!(labels, LabelValues::Class { .. }) { vec!["class".to_owned()] } else { names.to_vec() };
+    let (truth_names, space) = match labels {
+        LabelValues::Class { .. } => (vec!["class".to_owned()], SpaceName::Linear),
+        LabelValues::Directions(_) => (vec!["azimuth".to_owned(), "zenith".to_owned()], SpaceName::UnitVector),
+        _ => (names.to_vec(), SpaceName::Linear),
+    };
     let truth = Truth::new(rows, truth_names, Labels { values: labels, weights: None })?;
-    Ok(Data { members: PredictionMatrix::new(members)?, truth, folds, metric })
+    Ok(Data { members: PredictionMatrix::new(members)?, truth, folds, metric, space })
 }
 
 /// Targets of which each is better known to other members.
@@ -118,6 +122,32 @@ fn numbers(n_members: usize, n_rows: usize) -> Result<Data, Box<dyn Error>> {
     data("rmse", OutputKind::Value, LabelValues::Real(vec![y]), &["y".to_owned()], values)
 }
 
+/// Directions with errors of heavy tails that models share in part.
+fn directions(n_members: usize, n_rows: usize) -> Result<Data, Box<dyn Error>> {
+    let mut random = Random::new(6);
+    let mut truth = Vec::new();
+    let mut values = vec![vec![Vec::new(); 3]; n_members];
+    for _ in 0..n_rows {
+        let unit = |v: [f64; 3]| {
+            let length = v.iter().map(|x| x * x).sum::<f64>().sqrt();
+            v.map(|x| x / length)
+        };
+        let mut draw = |size: f64| [0; 3].map(|_| size * normal(&mut random));
+        let n = unit(draw(1.0));
+        // An event's light decides how well any model can tell.
+        let dark = num::exp(0.1 + 1.3 * draw(1.0)[0]);
+        let shared = draw(0.8 * dark);
+        for (member, columns) in values.iter_mut().enumerate() {
+            let own = draw((0.4 + 0.05 * member as f64) * dark);
+            let guess = unit([0, 1, 2].map(|i| n[i] + shared[i] + own[i]));
+            columns.iter_mut().zip(guess).for_each(|(column, x)| column.push(x as f32));
+        }
+        truth.push(n);
+    }
+    let names = ["x", "y", "z"].map(str::to_owned);
+    data("angular_error", OutputKind::Vector, LabelValues::Directions(truth), &names, values)
+}
+
 fn measure(what: &str, data: &Data, options: &Options) -> Result<(), Box<dyn Error>> {
     let metric = metric::build(&MetricSpec { name: data.metric.to_owned(), ..MetricSpec::default() })?;
     let scope = Scope::all(data.truth.rows().len());
@@ -126,7 +156,7 @@ fn measure(what: &str, data: &Data, options: &Options) -> Result<(), Box<dyn Err
         truth: &data.truth,
         scope: &scope,
         metric: &*metric,
-        space: SpaceName::Linear,
+        space: data.space,
         domain: Domain::Simplex,
         folds: Some(&data.folds),
         groups: None,
@@ -135,10 +165,11 @@ fn measure(what: &str, data: &Data, options: &Options) -> Result<(), Box<dyn Err
     let started = Instant::now();
     let outcome = search(&problem, options, &Control { interrupted: &interrupted, tick: &|_| {} })?;
     println!(
-        "{what}: {:.2} s ({:.2} search, {:.2} honest); score {:.7}, nested {:.7}, {:?}",
+        "{what}: {:.2} s ({:.3} search, {:.3} honest), {:.1} passes; score {:.7}, nested {:.7}, {:?}",
         started.elapsed().as_secs_f64(),
         outcome.search_seconds,
         outcome.honest_seconds,
+        outcome.effort.passes,
         outcome.score,
         outcome.nested.map_or(f64::NAN, |nested| nested.score),
         outcome.stop,
@@ -166,6 +197,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     if runs("classes") {
         measure("200 models, 20,000 rows, 10 classes", &classes(200, 20_000, 10)?, &Options::default())?;
+    }
+    if runs("greedy") {
+        let greedy = || Options { solver: Some(SolverName::Greedy), honest: false, ..Options::default() };
+        measure("200 models, 20,000 rows, 100 picks", &classes(200, 20_000, 10)?, &greedy())?;
+        measure("6 models, 200,000 directions, 100 picks", &directions(6, 200_000)?, &greedy())?;
+    }
+    if runs("directions") {
+        measure("6 models, 200,000 directions", &directions(6, 200_000)?, &Options::default())?;
     }
     if runs("numbers") {
         measure("1,000 models, 20,000 rows, a number", &numbers(1000, 20_000)?, &Options::default())?;

@@ -16,8 +16,11 @@ const FROM_CELLS: usize = 4_000_000;
 /// The same where several starts are taken, each of many steps: there a sample is worth its copy much earlier.
 const FROM_CELLS_OF_STARTS: usize = 400_000;
 
-/// One row of this many is in the sample.
+/// One row of this many is in the sample, at least.
 const ONE_IN: u64 = 16;
+
+/// Rows that tell one valley from another, where several starts are taken.
+const ROWS_OF_STARTS: usize = 6_000;
 
 /// A fixed sample of the rows in scope. No label has a say in which rows are taken.
 pub(crate) struct Sample {
@@ -40,7 +43,11 @@ impl Sample {
         if cells < from {
             return None;
         }
-        let few = set.filter(|row| Random::new(seed ^ row as u64).bits().is_multiple_of(ONE_IN)).ok()?;
+        let one_in = match solver {
+            SolverName::Multistart => ONE_IN.max((set.len() / ROWS_OF_STARTS) as u64),
+            _ => ONE_IN,
+        };
+        let few = set.filter(|row| Random::new(seed ^ row as u64).bits().is_multiple_of(one_in)).ok()?;
         let index = RowIndex::positions(few.len()).ok()?;
         let members = members.par_iter().map(|member| copy(member, &few, index.clone())).collect::<Option<_>>()?;
         Some(Self { rows: few.iter().collect(), members })

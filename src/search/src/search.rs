@@ -22,10 +22,11 @@ use crate::{
 };
 use blend_core::{
     Domain, Folds, ModelId, Oof, OutputKind, PredictionMatrix, Predictions, RowSet, Scope, Truth, Weights,
-    judge::Bound,
+    judge::{self, Bound},
     metric::{BindError, Metric},
     pool::Pool,
     post::PostStep,
+    scope::BlockRows,
     space::SpaceName,
     weights::WeightsError,
 };
@@ -533,8 +534,12 @@ fn judge_members(problem: &Problem<'_>, members: &[&Predictions<Oof>], bound: &d
 /// The score of one member as it is on the rows of `set`, to which `bound` is bound.
 #[must_use]
 pub fn score_member(member: &Predictions<Oof>, set: &RowSet, bound: &dyn Bound) -> f64 {
-    let ends: Vec<usize> = (0..set.n_blocks()).map(|block| set.offset(block) + set.block(block).len()).collect();
-    blend_core::judge::score_blocks(bound, &ends, |block, out| member.read_natural(block, set.block(block), out))
+    let most = BlockRows::in_cache(member.columns().len());
+    let block = |block| set.block(block).pieces(most).map(move |(before, rows)| (block, before, rows));
+    let pieces: Vec<(usize, usize, BlockRows<'_>)> = (0..set.n_blocks()).flat_map(block).collect();
+    let end = |(block, before, rows): &(usize, usize, BlockRows<'_>)| set.offset(*block) + before + rows.len();
+    let ends: Vec<usize> = pieces.iter().map(end).collect();
+    judge::score_blocks(bound, &ends, |piece, out| member.read_natural(pieces[piece].0, pieces[piece].2, out))
 }
 
 /// The resampling unit of each row in scope: its group, or itself.

@@ -22,6 +22,7 @@ use crate::{
     num,
     output::{Encoding, Frame, OutputKind, Transform},
 };
+use multiversion::multiversion;
 use std::str::FromStr;
 
 /// The name of a space.
@@ -170,11 +171,33 @@ pub(crate) fn normalize_rows(values: &mut Block) {
 }
 
 /// Each row scaled to length one; a row of length zero points along z, as good a guess as any other.
+#[allow(clippy::needless_range_loop)] // three columns side by side
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw", "x86_64+avx2"))]
 pub(crate) fn normalize_vectors(values: &mut Block) {
-    for row in 0..values.n_rows() {
-        let v = tame([values.get(0, row), values.get(1, row), values.get(2, row)]);
-        let length = libm::sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]);
-        (0..3).for_each(|i| values.set(i, row, v[i] / length));
+    let n_rows = values.n_rows();
+    let (x, rest) = values.values_mut().split_at_mut(n_rows);
+    let (y, z) = rest.split_at_mut(n_rows);
+    for ((x, y), z) in x.chunks_mut(64).zip(y.chunks_mut(64)).zip(z.chunks_mut(64)) {
+        let n = x.len().min(y.len()).min(z.len());
+        let mut tame_already = true;
+        for row in 0..n {
+            let largest = x[row].abs().max(y[row].abs()).max(z[row].abs());
+            tame_already &= (1e-100..1e100).contains(&largest);
+        }
+        if !tame_already {
+            for row in 0..n {
+                [x[row], y[row], z[row]] = tame([x[row], y[row], z[row]]);
+            }
+        }
+        let mut length = [1.0; 64];
+        for row in 0..n {
+            length[row] = (x[row] * x[row] + y[row] * y[row] + z[row] * z[row]).sqrt();
+        }
+        for row in 0..n {
+            x[row] /= length[row];
+            y[row] /= length[row];
+            z[row] /= length[row];
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use blend_core::{
     num,
     pool::Pool,
     post::{self, PostStep},
+    scope::BlockRows,
 };
 use rayon::prelude::*;
 
@@ -32,13 +33,15 @@ impl RowScores {
                 let parts: Vec<Block> = (0..set.n_blocks())
                     .into_par_iter()
                     .map_init(
-                        || (Block::default(), Block::default()),
-                        |(scratch, blend), block| {
+                        || (Block::default(), Block::default(), Block::default()),
+                        |(scratch, blend, some), block| {
                             let rows = set.block(block);
                             let mut terms = Block::new(additive.n_terms(), rows.len());
-                            if !rows.is_empty() {
-                                pool.block(block, rows, scratch, blend);
-                                additive.terms(set.offset(block), blend, &mut terms);
+                            for (before, piece) in rows.pieces(BlockRows::in_cache(bound.n_outputs())) {
+                                pool.block(block, piece, scratch, blend);
+                                some.reshape(additive.n_terms(), piece.len());
+                                additive.terms(set.offset(block) + before, blend, some);
+                                terms.put(before, some);
                             }
                             terms
                         },

@@ -4,6 +4,7 @@
 //! nearest cache: entered there once, blended, judged and reduced.
 
 mod apart;
+mod direct;
 mod rare;
 
 use super::{
@@ -39,7 +40,7 @@ const SMALL_CELLS: usize = 1 << 15;
 
 /// What a chunk is judged with: buffers of one task.
 struct Scratch {
-    /// Entered members, a row of `stride` each.
+    /// Entered members, a row of `stride` each; empty where they are held so.
     x: Vec<f64>,
     stride: usize,
     /// Rows that are entered at a time, and rows that are judged at a time.
@@ -54,22 +55,23 @@ struct Scratch {
 }
 
 /// A chunk: cells of one output in consecutive judged rows of one part.
-struct Chunk {
+struct Chunk<'s> {
     part: usize,
     output: usize,
     start: usize,
     n: usize,
-    /// Where its rows begin in the scratch.
-    at: usize,
+    /// Its members' values, `stride` apart.
+    x: &'s [f64],
+    stride: usize,
 }
 
 impl Scratch {
-    fn new(n_members: usize, n_rows: usize) -> Self {
+    fn new(n_members: usize, n_rows: usize, held: bool) -> Self {
         let stage = kernels::stage_rows(n_members).min(kernels::padded(n_rows));
         let step = kernels::chunk_cells(n_members).min(stage);
         let stride = kernels::stride(stage);
         Self {
-            x: vec![0.0; n_members.next_multiple_of(kernels::TILE) * stride],
+            x: vec![0.0; if held { 0 } else { n_members.next_multiple_of(kernels::TILE) * stride }],
             stride,
             stage,
             step,
@@ -153,7 +155,10 @@ impl Sums {
 }
 
 impl<'a> CellObjective<'a> {
-    pub(crate) fn new(feed: Feed<'a>, cells: Box<dyn Cells + 'a>) -> Self {
+    pub(crate) fn new(mut feed: Feed<'a>, cells: Box<dyn Cells + 'a>) -> Self {
+        if let Some(range) = cells.member_range() {
+            feed.clamp(range);
+        }
         let runs = Runs::one(feed.n_rows());
         Self { feed, cells, runs, rare: OnceLock::new(), meter: Meter::default() }
     }
@@ -163,7 +168,7 @@ impl<'a> CellObjective<'a> {
         &self,
         bytes: usize,
         zero: impl Fn() -> T + Sync,
-        each: impl Fn(&mut T, &mut Scratch, &Chunk) + Sync,
+        each: impl Fn(&mut T, &mut Scratch, &Chunk<'_>) + Sync,
         add: impl Fn(&mut T, T),
     ) -> T {
         // A unit is one output of a block, or a whole block where outputs enter together.
@@ -172,7 +177,8 @@ impl<'a> CellObjective<'a> {
         let per_block = if local { n_outputs } else { 1 };
         let n_units = self.feed.n_blocks() * per_block;
         let n_parts = (PARTIAL_BYTES / bytes.max(1)).clamp(PARTS.0, PARTS.1).min(n_units);
-        let scratch = || Scratch::new(self.feed.n_members(), self.feed.n_rows());
+        let held = self.feed.in_memory().is_some();
+        let scratch = || Scratch::new(self.feed.n_members(), self.feed.n_rows(), held);
         let run = |scratch: &mut Scratch, part: usize| {
             let mut sums = zero();
             for unit in part * n_units / n_parts..(part + 1) * n_units / n_parts {
@@ -200,11 +206,19 @@ impl<'a> CellObjective<'a> {
         block: usize,
         outputs: Range<usize>,
         local: bool,
-        mut each: impl FnMut(&mut Scratch, &Chunk),
+        mut each: impl FnMut(&mut Scratch, &Chunk<'_>),
     ) {
         let (start, n) = self.feed.extent(block);
+        if let Some(held) = self.feed.in_memory() {
+            let step = scratch.step;
+            for output in outputs {
+                let members = &held.members(output)[start..];
+                self.chunks((output, start), n, step, (members, held.stride), |chunk| each(scratch, chunk));
+            }
+            return;
+        }
         let (members, stride, stage, step) = (self.feed.n_members(), scratch.stride, scratch.stage, scratch.step);
-        let range = self.cells.member_range().unwrap_or((f64::NEG_INFINITY, f64::INFINITY));
+        let range = self.cells.member_range().unwrap_or(kernels::EVERYWHERE);
         if !local && n > 0 {
             scratch.wide.resize_with(members, Block::default);
             for (member, wide) in scratch.wide.iter_mut().enumerate() {
@@ -212,10 +226,11 @@ impl<'a> CellObjective<'a> {
                 kernels::clamp(wide.values_mut(), range);
             }
         }
+        let mut x = std::mem::take(&mut scratch.x);
         for output in outputs {
             for from in (0..n).step_by(stage) {
                 let rows = from..(from + stage).min(n);
-                for (member, out) in scratch.x.chunks_mut(stride).take(members).enumerate() {
+                for (member, out) in x.chunks_mut(stride).take(members).enumerate() {
                     let (out, rest) = out.split_at_mut(rows.len());
                     rest[..kernels::padded(rows.len()) - rows.len()].fill(0.0);
                     if local {
@@ -224,23 +239,35 @@ impl<'a> CellObjective<'a> {
                         out.copy_from_slice(&scratch.wide[member].column(output)[rows.clone()]);
                     }
                 }
-                let mut at = 0;
-                while at < rows.len() {
-                    let start = start + from + at;
-                    let (part, end) = self.runs.at(start);
-                    let n = step.min(rows.len() - at).min(end - start);
-                    each(scratch, &Chunk { part, output, start, n, at });
-                    at += n;
-                }
+                self.chunks((output, start + from), rows.len(), step, (&x, stride), |chunk| each(scratch, chunk));
             }
+        }
+        scratch.x = x;
+    }
+
+    /// Cuts `n` rows from `start` into chunks of at most `step`, each of one part.
+    fn chunks(
+        &self,
+        (output, start): (usize, usize),
+        n: usize,
+        step: usize,
+        (x, stride): (&[f64], usize),
+        mut each: impl FnMut(&Chunk<'_>),
+    ) {
+        let mut at = 0;
+        while at < n {
+            let (part, end) = self.runs.at(start + at);
+            let cells = step.min(n - at).min(end - (start + at));
+            each(&Chunk { part, output, start: start + at, n: cells, x: &x[at..], stride });
+            at += cells;
         }
     }
 
     /// Adds a chunk's loss and derivatives at one weight vector.
-    fn judge(&self, mixture: &Mixture, scratch: &mut Scratch, chunk: &Chunk, sums: &mut Sums) {
-        let (n, whole, stride) = (chunk.n, kernels::padded(chunk.n), scratch.stride);
-        let Scratch { x, u, d, h, scaled, .. } = scratch;
-        let x = &x[chunk.at..];
+    fn judge(&self, mixture: &Mixture, scratch: &mut Scratch, chunk: &Chunk<'_>, sums: &mut Sums) {
+        let &Chunk { n, x, stride, .. } = chunk;
+        let whole = kernels::padded(n);
+        let Scratch { u, d, h, scaled, .. } = scratch;
         if !mixture.mix(x, stride, u, n) {
             sums.value = f64::INFINITY;
             return;
@@ -257,6 +284,12 @@ impl<'a> CellObjective<'a> {
     }
 
     fn sums(&self, weights: &[f64], want_hessian: bool) -> Curve {
+        let direct = if want_hessian { None } else { self.direct(weights, true) };
+        direct.unwrap_or_else(|| self.copied(weights, want_hessian))
+    }
+
+    /// Loss and derivatives by way of entered copies.
+    fn copied(&self, weights: &[f64], want_hessian: bool) -> Curve {
         self.meter.pass(1);
         let zero = Sums::zero(weights.len(), want_hessian);
         let mixture = self.mixture(weights);
@@ -285,14 +318,17 @@ impl Objective for CellObjective<'_> {
     }
 
     fn value(&self, weights: &[f64]) -> f64 {
+        if let Some(curve) = self.direct(weights, false) {
+            return curve.value;
+        }
         self.meter.pass(1);
         let mixture = self.mixture(weights);
         let total = self.reduce(
             8,
             || 0.0,
             |part, scratch, chunk| {
-                let Scratch { x, stride, u, .. } = scratch;
-                *part += if mixture.mix(&x[chunk.at..], *stride, u, chunk.n) {
+                let u = &mut scratch.u;
+                *part += if mixture.mix(chunk.x, chunk.stride, u, chunk.n) {
                     self.cells.value(chunk.output, chunk.start, &u[..chunk.n])
                 } else {
                     f64::INFINITY
@@ -334,17 +370,13 @@ impl Objective for CellObjective<'_> {
             8 * k,
             || vec![0.0; k],
             |part, scratch, chunk| {
-                let (n, stride) = (chunk.n, scratch.stride);
-                let Scratch { x, u, d, .. } = scratch;
-                let x = &x[chunk.at..];
+                let &Chunk { n, x, stride, .. } = chunk;
+                let Scratch { u, d, .. } = scratch;
                 mixture.mix(x, stride, u, n);
                 for (member, total) in part.iter_mut().enumerate() {
                     let moved = &mut d[..n];
                     let x = &x[member * stride..member * stride + n];
-                    moved.iter_mut().zip(u.iter().zip(x)).for_each(|(m, (u, x))| *m = (1.0 - step) * u + step * x);
-                    if let Some(range) = range {
-                        kernels::clamp(moved, range);
-                    }
+                    kernels::step_toward(&u[..n], x, step, range.unwrap_or(kernels::EVERYWHERE), moved);
                     let allowed = range.is_some() || !bounded || moved.iter().all(|u| *u <= 1.0);
                     *total += if allowed { self.cells.value(chunk.output, chunk.start, moved) } else { f64::INFINITY };
                 }

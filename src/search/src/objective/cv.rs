@@ -38,7 +38,9 @@ pub fn objective<'a>(
             let (feed, cells) = true_class::cells(&Feed::new(members, set, space, preparation), &loss);
             Box::new(CellObjective::new(feed, cells))
         }
-        Some(Smooth::Rows(loss)) => Box::new(RowObjective::new(Feed::new(members, set, space, preparation), loss)),
+        Some(Smooth::Rows(loss)) => {
+            Box::new(RowObjective::new(Feed::new(members, set, space, preparation).kept(), loss))
+        }
         Some(Smooth::Squares(loss)) => {
             Box::new(SquareObjective::new(&Feed::new(members, set, space, preparation), &loss, sums_to_one))
         }

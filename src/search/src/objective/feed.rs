@@ -4,6 +4,7 @@ use super::kernels;
 use blend_core::{
     BLOCK_ROWS, Block, Oof, Predictions, RowSet, Slice, judge::Preparation, pool, scope::BlockRows, space::SpaceName,
 };
+use rayon::prelude::*;
 use std::ops::Range;
 
 /// Where entered values come from.
@@ -11,7 +12,62 @@ pub(crate) enum Feed<'a> {
     /// From the stored outputs, entered again in every pass: no memory beyond the files' own pages.
     Stream { members: Vec<&'a Predictions<Oof>>, set: &'a RowSet, space: SpaceName, preparation: Preparation },
     /// From memory, entered once: for spaces that need all rows, and for few values.
-    Held { members: Vec<Block>, ends: Vec<usize> },
+    Held(Held),
+}
+
+/// Entered values in memory, laid out as the loops over cells want them: nothing is copied in a pass.
+pub(crate) struct Held {
+    values: Vec<f64>,
+    n_members: usize,
+    n_outputs: usize,
+    n_rows: usize,
+    /// Distance of two members' columns. What lies behind a column's rows is finite and counts nothing.
+    pub(crate) stride: usize,
+}
+
+impl Held {
+    /// Zeros.
+    pub(crate) fn zeros(n_members: usize, n_outputs: usize, n_rows: usize) -> Self {
+        let stride = kernels::stride(kernels::padded(n_rows));
+        // The Hessian's loops take whole groups of members, the last ones too.
+        let values =
+            vec![0.0; (n_members * n_outputs).next_multiple_of(kernels::TILE) * stride + kernels::TILE * stride];
+        Self { values, n_members, n_outputs, n_rows, stride }
+    }
+
+    /// Members of shape `(n_outputs, n_rows)`.
+    fn of(members: Vec<Block>) -> Self {
+        let (n_outputs, n_rows) = members.first().map_or((0, 0), |first| (first.n_outputs(), first.n_rows()));
+        let mut held = Self::zeros(members.len(), n_outputs, n_rows);
+        for (number, member) in members.into_iter().enumerate() {
+            for output in 0..n_outputs {
+                let at = held.at(number, output);
+                held.values[at..at + n_rows].copy_from_slice(member.column(output));
+            }
+        }
+        held
+    }
+
+    fn at(&self, member: usize, output: usize) -> usize {
+        (output * self.n_members + member) * self.stride
+    }
+
+    /// One output of one member.
+    pub(crate) fn column(&self, member: usize, output: usize) -> &[f64] {
+        let at = self.at(member, output);
+        &self.values[at..at + self.n_rows]
+    }
+
+    /// One output of all members, [`Self::stride`] apart.
+    pub(crate) fn members(&self, output: usize) -> &[f64] {
+        &self.values[self.at(0, output)..]
+    }
+
+    /// The only output of every member, to be filled.
+    pub(crate) fn columns_mut(&mut self) -> impl IndexedParallelIterator<Item = &mut [f64]> {
+        let n_rows = self.n_rows;
+        self.values.par_chunks_mut(self.stride).take(self.n_members).map(move |column| &mut column[..n_rows])
+    }
 }
 
 /// Buffers for reading.
@@ -38,29 +94,58 @@ impl<'a> Feed<'a> {
 
     /// Holds entered members, each of shape `(n_outputs, n_rows)`.
     pub(crate) fn held(members: Vec<Block>) -> Self {
-        let n_rows = members.first().map_or(0, Block::n_rows);
-        let ends = (0..n_rows.div_ceil(BLOCK_ROWS)).map(|b| ((b + 1) * BLOCK_ROWS).min(n_rows)).collect();
-        Self::Held { members, ends }
+        Self::Held(Held::of(members))
+    }
+
+    /// Entered once and held, where that takes little memory and entering is work: vectors are scaled, logarithms taken.
+    pub(crate) fn kept(self) -> Self {
+        const HELD_BYTES: usize = 32 << 20;
+        match self {
+            Self::Stream { members, set, space, preparation } if 8 * self.n_cells() <= HELD_BYTES => {
+                let enter = |member: &&Predictions<Oof>| pool::entered(member, space, preparation, set);
+                Self::held(members.par_iter().map(enter).collect())
+            }
+            feed => feed,
+        }
+    }
+
+    /// The entered members over all judged rows, where they are held.
+    pub(crate) fn in_memory(&self) -> Option<&Held> {
+        match self {
+            Self::Stream { .. } => None,
+            Self::Held(held) => Some(held),
+        }
+    }
+
+    /// Moves values that are held into an interval; those of a stream are when they are read.
+    pub(crate) fn clamp(&mut self, range: (f64, f64)) {
+        if let Self::Held(held) = self {
+            let (used, n_rows) = (held.n_members * held.n_outputs, held.n_rows);
+            held.values
+                .chunks_mut(held.stride)
+                .take(used)
+                .for_each(|column| kernels::clamp(&mut column[..n_rows], range));
+        }
     }
 
     pub(crate) fn n_members(&self) -> usize {
         match self {
             Self::Stream { members, .. } => members.len(),
-            Self::Held { members, .. } => members.len(),
+            Self::Held(held) => held.n_members,
         }
     }
 
     pub(crate) fn n_outputs(&self) -> usize {
         match self {
             Self::Stream { members, .. } => members[0].columns().len(),
-            Self::Held { members, .. } => members[0].n_outputs(),
+            Self::Held(held) => held.n_outputs,
         }
     }
 
     pub(crate) fn n_blocks(&self) -> usize {
         match self {
             Self::Stream { set, .. } => set.n_blocks(),
-            Self::Held { ends, .. } => ends.len(),
+            Self::Held(held) => held.n_rows.div_ceil(BLOCK_ROWS),
         }
     }
 
@@ -68,7 +153,7 @@ impl<'a> Feed<'a> {
     pub(crate) fn n_rows(&self) -> usize {
         match self {
             Self::Stream { set, .. } => set.len(),
-            Self::Held { members, .. } => members[0].n_rows(),
+            Self::Held(held) => held.n_rows,
         }
     }
 
@@ -81,9 +166,9 @@ impl<'a> Feed<'a> {
     pub(crate) fn extent(&self, block: usize) -> (usize, usize) {
         match self {
             Self::Stream { set, .. } => (set.offset(block), set.block(block).len()),
-            Self::Held { ends, .. } => {
+            Self::Held(held) => {
                 let start = block * BLOCK_ROWS;
-                (start, ends[block] - start)
+                (start, BLOCK_ROWS.min(held.n_rows - start))
             }
         }
     }
@@ -92,7 +177,7 @@ impl<'a> Feed<'a> {
     /// not, nor do vectors: those are read with [`Self::columns`], all outputs of a block at once.
     pub(crate) fn is_cell_local(&self) -> bool {
         match self {
-            Self::Held { .. } => true,
+            Self::Held(_) => true,
             Self::Stream { members, space, preparation, .. } => {
                 members.iter().all(|member| pool::is_cell_local(*space, member.encoding(), *preparation))
             }
@@ -114,9 +199,7 @@ impl<'a> Feed<'a> {
             Self::Stream { members, set, space, preparation } => {
                 let member = members[member];
                 let slice = member.values().slice(block, output);
-                let encoding = member.encoding();
-                let stored =
-                    matches!(space, SpaceName::Linear) && encoding.transform.is_none() && !encoding.kind.is_logit();
+                let stored = is_plain(*space, member);
                 let to: &mut [f64] = if stored {
                     out
                 } else {
@@ -127,17 +210,53 @@ impl<'a> Feed<'a> {
                 let bounds = if stored { range } else { (f64::NEG_INFINITY, f64::INFINITY) };
                 read(slice, set.block(block), rows, bounds, &mut scratch.dense, to);
                 if !stored {
-                    space.get().enter(encoding, *preparation, &mut scratch.column);
+                    space.get().enter(member.encoding(), *preparation, &mut scratch.column);
                     out.copy_from_slice(scratch.column.column(0));
                     kernels::clamp(out, range);
                 }
             }
-            Self::Held { members, .. } => {
+            Self::Held(held) => {
                 let start = block * BLOCK_ROWS;
-                out.copy_from_slice(&members[member].column(output)[start + rows.start..start + rows.end]);
+                out.copy_from_slice(&held.column(member, output)[start + rows.start..start + rows.end]);
                 kernels::clamp(out, range);
             }
         }
+    }
+
+    /// The stored columns themselves, where they are averaged as they are: f32 in the linear space.
+    pub(crate) fn stored(&self) -> Option<Stored<'_>> {
+        let Self::Stream { members, set, space, preparation } = self else { return None };
+        let plain = |member: &&Predictions<Oof>| is_plain(*space, member) && member.values().value_bytes() == 4;
+        let ascending = || {
+            (0..set.n_blocks()).all(|block| match set.block(block) {
+                BlockRows::All(_) => true,
+                BlockRows::Some(local) => local.is_sorted(),
+            })
+        };
+        let as_stored = !preparation.renormalize && members.iter().all(plain) && ascending();
+        as_stored.then_some(Stored { members, set })
+    }
+
+    /// Of every judged row of a block the output that `labels` says, where cells enter as they are stored; whether they
+    /// do.
+    pub(crate) fn pick(&self, member: usize, block: usize, labels: &[u32], out: &mut [f64]) -> bool {
+        let Self::Stream { members, set, space, preparation } = self else { return false };
+        if !is_plain(*space, members[member]) || preparation.renormalize {
+            return false;
+        }
+        let values = members[member].values();
+        let columns: Vec<Slice<'_>> = (0..values.n_outputs()).map(|output| values.slice(block, output)).collect();
+        let row = |i: usize| match set.block(block) {
+            BlockRows::All(_) => i,
+            BlockRows::Some(local) => local[i] as usize,
+        };
+        for (i, (out, &label)) in out.iter_mut().zip(labels).enumerate() {
+            *out = match columns[label as usize] {
+                Slice::F32(column) => f64::from(column[row(i)]),
+                Slice::F64(column) => column[row(i)],
+            };
+        }
+        true
     }
 
     /// All outputs of one member in a block.
@@ -147,14 +266,39 @@ impl<'a> Feed<'a> {
                 members[member].read_raw(block, set.block(block), out);
                 space.get().enter(members[member].encoding(), *preparation, out);
             }
-            Self::Held { members, ends } => {
-                let (start, end) = (block * BLOCK_ROWS, ends[block]);
-                out.reshape(members[member].n_outputs(), end - start);
-                for output in 0..members[member].n_outputs() {
-                    out.column_mut(output).copy_from_slice(&members[member].column(output)[start..end]);
+            Self::Held(held) => {
+                let (start, n) = self.extent(block);
+                out.reshape(held.n_outputs, n);
+                for output in 0..held.n_outputs {
+                    out.column_mut(output).copy_from_slice(&held.column(member, output)[start..start + n]);
                 }
             }
         }
+    }
+}
+
+/// Whether values are averaged as they are stored.
+fn is_plain(space: SpaceName, member: &Predictions<Oof>) -> bool {
+    let encoding = member.encoding();
+    matches!(space, SpaceName::Linear) && encoding.transform.is_none() && !encoding.kind.is_logit()
+}
+
+/// Columns of f32 where they are stored.
+pub(crate) struct Stored<'a> {
+    members: &'a [&'a Predictions<Oof>],
+    set: &'a RowSet,
+}
+
+impl Stored<'_> {
+    /// One output of a block, of every member, all rows whether judged or not.
+    pub(crate) fn columns(&self, block: usize, output: usize) -> Vec<&[f32]> {
+        let slices = self.members.iter().map(|member| member.values().slice(block, output));
+        slices.filter_map(|slice| if let Slice::F32(column) = slice { Some(column) } else { None }).collect()
+    }
+
+    /// The judged rows of a block.
+    pub(crate) fn rows(&self, block: usize) -> BlockRows<'_> {
+        self.set.block(block)
     }
 }
 

@@ -19,6 +19,9 @@ const PAIR: usize = 2;
 /// Lanes of the Hessian's sums: eight sums of eight lanes fill the registers of the widest machine in use.
 const WIDTH: usize = 8;
 
+/// The interval that changes nothing.
+pub(crate) const EVERYWHERE: (f64, f64) = (f64::NEG_INFINITY, f64::INFINITY);
+
 /// `n` rounded up to whole lanes.
 pub(crate) fn padded(n: usize) -> usize {
     n.next_multiple_of(LANES)
@@ -100,6 +103,40 @@ pub(crate) fn mix(x: &[f64], stride: usize, terms: &[(usize, f64)], u: &mut [f64
     rest.fill(0.0);
     for &(member, weight) in terms {
         for (u, x) in rest.iter_mut().zip(&x[member * stride + done..]) {
+            *u += weight * x;
+        }
+    }
+}
+
+/// `moved = (1 - step) u + step x`, moved into an interval.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw", "x86_64+avx2"))]
+pub(crate) fn step_toward(u: &[f64], x: &[f64], step: f64, (low, high): (f64, f64), moved: &mut [f64]) {
+    let keep = 1.0 - step;
+    for (moved, (u, x)) in moved.iter_mut().zip(u.iter().zip(x)) {
+        let at = keep * u + step * x;
+        let at = if at < low { low } else { at };
+        *moved = if at > high { high } else { at };
+    }
+}
+
+/// The sum of `weight * column`, in the columns' order.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw", "x86_64+avx2"))]
+pub(crate) fn mix_columns(columns: &[(f64, &[f64])], u: &mut [f64]) {
+    let (groups, rest) = u.as_chunks_mut::<{ 2 * LANES }>();
+    for (group, u) in groups.iter_mut().enumerate() {
+        let from = group * 2 * LANES;
+        let mut sum = [0.0; 2 * LANES];
+        for (weight, column) in columns {
+            for (sum, x) in sum.iter_mut().zip(&column[from..from + 2 * LANES]) {
+                *sum += weight * x;
+            }
+        }
+        *u = sum;
+    }
+    rest.fill(0.0);
+    let from = groups.len() * 2 * LANES;
+    for (weight, column) in columns {
+        for (u, x) in rest.iter_mut().zip(&column[from..]) {
             *u += weight * x;
         }
     }

@@ -1,7 +1,7 @@
 //! Multi-class log loss of a linear pool: only the true class's probability of each row and member is ever needed, so
 //! the data shrink to `n_models x n_rows` numbers however many classes there are.
 
-use super::feed::Feed;
+use super::feed::{Feed, Held};
 use blend_core::{
     Block,
     judge::{Cells, TrueClass},
@@ -19,24 +19,23 @@ pub(super) struct MinusLog<'a> {
 
 /// Reads each member's probabilities of the true classes once, and judges blends of them.
 pub(crate) fn cells<'a>(feed: &Feed<'_>, loss: &TrueClass<'a>) -> (Feed<'a>, Box<dyn Cells + 'a>) {
-    let members: Vec<Block> = (0..feed.n_members())
-        .into_par_iter()
-        .map(|member| {
-            let mut likelihood = Block::new(1, loss.labels.len());
-            let mut part = Block::default();
-            for block in 0..feed.n_blocks() {
-                let (start, n) = feed.extent(block);
-                feed.columns(member, block, &mut part);
-                let out = &mut likelihood.column_mut(0)[start..start + n];
-                for (row, (out, &label)) in out.iter_mut().zip(&loss.labels[start..start + n]).enumerate() {
-                    *out = part.get(label as usize, row);
-                }
+    let mut held = Held::zeros(feed.n_members(), 1, loss.labels.len());
+    held.columns_mut().enumerate().for_each(|(member, likelihood)| {
+        let mut part = Block::default();
+        for block in 0..feed.n_blocks() {
+            let (start, n) = feed.extent(block);
+            let (labels, out) = (&loss.labels[start..start + n], &mut likelihood[start..start + n]);
+            if feed.pick(member, block, labels, out) {
+                continue;
             }
-            likelihood
-        })
-        .collect();
+            feed.columns(member, block, &mut part);
+            for (row, (out, &label)) in out.iter_mut().zip(labels).enumerate() {
+                *out = part.get(label as usize, row);
+            }
+        }
+    });
     let cells = MinusLog { weights: loss.weights, n_rows: loss.labels.len(), clip: loss.clip };
-    (Feed::held(members), Box::new(cells))
+    (Feed::Held(held), Box::new(cells))
 }
 
 impl Cells for MinusLog<'_> {
@@ -87,17 +86,22 @@ fn weighted(u: &[f64], s: &[f64]) -> f64 {
 #[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw", "x86_64+avx2"))]
 fn minus_log_sum(u: &[f64]) -> f64 {
     let mut total = [0.0; LANES];
-    let mut lowest = f64::INFINITY;
+    let mut lowest = [f64::INFINITY; LANES];
     for chunk in u.chunks(16 * LANES) {
         let mut product = [1.0; LANES];
-        for group in chunk.chunks(LANES) {
-            for (product, &u) in product.iter_mut().zip(group) {
-                *product *= u;
-                lowest = lowest.min(u);
+        let (groups, rest) = chunk.as_chunks::<LANES>();
+        for group in groups {
+            for lane in 0..LANES {
+                product[lane] *= group[lane];
+                lowest[lane] = if group[lane] < lowest[lane] { group[lane] } else { lowest[lane] };
             }
+        }
+        for ((product, lowest), &u) in product.iter_mut().zip(&mut lowest).zip(rest) {
+            *product *= u;
+            *lowest = lowest.min(u);
         }
         num::ln_all(&mut product);
         total.iter_mut().zip(&product).for_each(|(total, log)| *total -= log);
     }
-    if lowest > 0.0 { num::fold(&total) } else { f64::INFINITY }
+    if lowest.iter().all(|lowest| *lowest > 0.0) { num::fold(&total) } else { f64::INFINITY }
 }

@@ -24,11 +24,11 @@ impl Strategy for Multistart {
 
     fn run(&self, task: &Task<'_>) -> Found {
         let n = task.constraints.n;
-        let losses = alone(task.objective);
         let mut starts: Vec<Vec<f64>> = task.start.map(<[f64]>::to_vec).into_iter().collect();
         // A start from a sample of the same rows is already in the right valley.
         if starts.is_empty() {
-            starts.extend([task.constraints.equal(), task.constraints.corner(lowest(&losses))]);
+            let single = lowest(&alone(task.objective));
+            starts.extend([task.constraints.equal(), task.constraints.corner(single)]);
             starts.push(GreedyStart::weights(task, 10));
             let mut random = Random::new(task.seed);
             for _ in 0..RANDOM_STARTS {
@@ -54,7 +54,7 @@ impl Strategy for Multistart {
             }
         }
         best.unwrap_or_else(|| {
-            let weights = task.constraints.corner(lowest(&losses));
+            let weights = task.constraints.equal();
             Found { loss: task.objective.value(&weights), weights, stop: Stop::Stalled, gap: None }
         })
     }

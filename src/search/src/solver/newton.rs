@@ -128,6 +128,17 @@ impl Newton {
         self.convex && self.constraints.is_compact()
     }
 
+    /// The least decrease, relative to the loss, that is progress. A loss with valleys may have kinks at their bottoms
+    /// (the angle of members that cancel each other), where steps shrink without end.
+    fn least(&self) -> f64 {
+        if self.convex { NOISE } else { NOISE.max(1e2 * self.tolerance) }
+    }
+
+    /// The shortest step that is tried.
+    fn shortest(&self) -> f64 {
+        if self.convex { 1e-12 } else { 1e-4 }
+    }
+
     /// What to say when no step improves anything any more.
     fn end(&self, value: f64, decrease: f64) -> Stop {
         if self.certifies() && self.gap <= CERTIFIED_GAP * value.abs().max(1.0) {
@@ -161,7 +172,9 @@ impl Newton {
         // Close to the end the Hessian no longer changes: the last passes take the gradient only.
         // Where few digits are wanted that end is near from the start.
         let near = (1e3 * self.tolerance).max(1e-6);
-        let keep_hessian = self.convex && !objective.bends_cheaply() && decrease < near * curve.value.abs();
+        // And where the Hessian is a stand-in for another one, what gradients tell of that is better from the start.
+        let known = if self.convex { decrease < near * curve.value.abs() } else { true };
+        let keep_hessian = known && !objective.bends_cheaply();
         let mut length = 1.0;
         loop {
             let moved: Vec<f64> = if length == 1.0 {
@@ -186,7 +199,7 @@ impl Newton {
                 return Some((moved, next));
             }
             length *= 0.5;
-            if -length * slope <= noise || length < 1e-12 {
+            if -length * slope <= noise || length < self.shortest() {
                 return None;
             }
         }
@@ -243,7 +256,8 @@ impl<'a> Solver<Seen<'a>, State> for Newton {
         let decrease = -(slope + 0.5 * bend);
         let size = curve.value.abs();
         let enough = (SETTLED * size).max(0.01 * self.tolerance * size.max(1.0));
-        let settled = !self.certifies() && self.fresh && decrease <= enough;
+        // A stand-in that gradients have corrected is no worse for being of a step before.
+        let settled = !self.certifies() && (self.fresh || !self.convex) && decrease <= enough;
         let step = if settled {
             None
         } else {
@@ -252,7 +266,7 @@ impl<'a> Solver<Seen<'a>, State> for Newton {
         if let Some((moved, next)) = step {
             let (before, value) = (self.gap, next.value);
             self.measure(&moved, &next);
-            let progress = value < curve.value - NOISE * curve.value.abs() || self.gap < 0.5 * before;
+            let progress = value < curve.value - self.least() * curve.value.abs() || self.gap < 0.5 * before;
             self.without_progress = if progress { 0 } else { self.without_progress + 1 };
             if self.stop.is_none() && self.without_progress >= 3 {
                 self.stop = Some(self.end(value, decrease));

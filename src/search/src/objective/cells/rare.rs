@@ -5,7 +5,7 @@
 //! over millions of cells has a stand-in over some ten thousand, whose optimum lies a step away from its own and whose
 //! Hessian serves in its own's place.
 
-use super::{CellObjective, Curve, Effort, Feed, Objective, Slope, kernels};
+use super::{CellObjective, Chunk, Curve, Effort, Feed, Objective, Slope, kernels};
 use crate::{objective::true_class::MinusLog, random::Random};
 use blend_core::{Block, judge::Cells, num};
 
@@ -74,11 +74,10 @@ impl Rare {
             8 * k * n_parts,
             || vec![nothing.clone(); n_parts],
             |picked, scratch, chunk| {
-                let (n, stride) = (chunk.n, scratch.stride);
+                let &Chunk { n, x, stride, .. } = chunk;
                 let whole = kernels::padded(n);
                 scratch.d[..n].fill(1.0);
                 scratch.d[n..whole].fill(0.0);
-                let x = &scratch.x[chunk.at..];
                 let to = &mut picked[chunk.part];
                 kernels::add_gradient(x, stride, &scratch.d[..whole], &mut to.linear);
                 to.n_cells += n;

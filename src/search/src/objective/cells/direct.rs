@@ -1,0 +1,209 @@
+//! A pass over values that are averaged as they are stored: f32 columns are read once, widened in registers and never
+//! copied. Rows outside of the scope are blended along and count nothing.
+
+use super::{CellObjective, Curve, Mixture, Sums, kernels};
+use crate::objective::feed::Stored;
+use blend_core::{
+    num::{self, LANES},
+    scope::BlockRows,
+};
+use multiversion::multiversion;
+use rayon::prelude::*;
+
+/// Rows that are blended, judged and added up while the nearest cache has them.
+const CHUNK: usize = 512;
+
+/// Buffers of one task.
+struct Scratch {
+    /// Blend and slopes of a chunk's rows.
+    u: [f64; CHUNK],
+    d: [f64; CHUNK],
+    /// The same of the judged ones among them.
+    judged: [f64; CHUNK],
+    slopes: [f64; CHUNK],
+}
+
+impl CellObjective<'_> {
+    /// Loss and, where asked, gradient; `None` where values are not averaged as they are stored.
+    pub(super) fn direct(&self, weights: &[f64], want_gradient: bool) -> Option<Curve> {
+        if self.runs.n_parts() > 1 {
+            return None;
+        }
+        let stored = self.feed.stored()?;
+        let bounds = self.cells.member_range()?;
+        self.meter.pass(1);
+        let mixture = self.mixture(weights);
+        let n_outputs = self.feed.n_outputs();
+        let n_units = self.feed.n_blocks() * n_outputs;
+        let n_parts = super::PARTS.1.min(n_units);
+        let run = |scratch: &mut Scratch, part: usize| {
+            let mut sums = Sums::zero(if want_gradient { weights.len() } else { 0 }, false);
+            for unit in part * n_units / n_parts..(part + 1) * n_units / n_parts {
+                let (block, output) = (unit / n_outputs, unit % n_outputs);
+                self.add_block(&mixture, &stored, (block, output), bounds, scratch, &mut sums);
+            }
+            sums
+        };
+        let scratch =
+            || Box::new(Scratch { u: [0.0; CHUNK], d: [0.0; CHUNK], judged: [0.0; CHUNK], slopes: [0.0; CHUNK] });
+        let parts: Vec<Sums> = if self.feed.n_cells() < super::SMALL_CELLS {
+            let mut scratch = scratch();
+            (0..n_parts).map(|part| run(&mut scratch, part)).collect()
+        } else {
+            (0..n_parts).into_par_iter().map_init(scratch, |scratch, part| run(scratch, part)).collect()
+        };
+        let mut total = Sums::zero(if want_gradient { weights.len() } else { 0 }, false);
+        parts.iter().for_each(|part| total.add(part));
+        Some(total.over(self.cells.mass()))
+    }
+
+    /// One output of one block.
+    fn add_block(
+        &self,
+        mixture: &Mixture,
+        stored: &Stored<'_>,
+        (block, output): (usize, usize),
+        bounds: (f64, f64),
+        scratch: &mut Scratch,
+        sums: &mut Sums,
+    ) {
+        let columns = stored.columns(block, output);
+        let (start, rows) = (self.feed.extent(block).0, stored.rows(block));
+        let n = columns[0].len();
+        let mut before = 0;
+        for from in (0..n).step_by(CHUNK) {
+            let to = (from + CHUNK).min(n);
+            // The judged rows among these.
+            let judged = match rows {
+                BlockRows::All(_) => from..to,
+                BlockRows::Some(local) => before..before + local[before..].partition_point(|&row| (row as usize) < to),
+            };
+            before = judged.end;
+            if judged.is_empty() {
+                continue;
+            }
+            let Scratch { u, d, judged: few, slopes } = scratch;
+            let (u, d) = (&mut u[..to - from], &mut d[..to - from]);
+            blend(&columns, &mixture.terms, from, bounds, mixture.range.unwrap_or(kernels::EVERYWHERE), u);
+            let first = start + judged.start;
+            let (of, to_slopes): (&[f64], &mut [f64]) = match rows {
+                BlockRows::All(_) => (u, &mut *d),
+                BlockRows::Some(local) => {
+                    for (few, &row) in few.iter_mut().zip(&local[judged.clone()]) {
+                        *few = u[row as usize - from];
+                    }
+                    (&few[..judged.len()], &mut slopes[..judged.len()])
+                }
+            };
+            if mixture.wall && of.iter().any(|u| *u > 1.0) {
+                sums.value = f64::INFINITY;
+                return;
+            }
+            if sums.gradient.is_empty() {
+                sums.value += self.cells.value(output, first, of);
+                continue;
+            }
+            sums.value += self.cells.slope(output, first, of, to_slopes);
+            if let BlockRows::Some(local) = rows {
+                d.fill(0.0);
+                for (slope, &row) in slopes.iter().zip(&local[judged]) {
+                    d[row as usize - from] = *slope;
+                }
+            }
+            for (column, sum) in columns.iter().zip(&mut sums.gradient) {
+                *sum += project(&column[from..to], bounds, d);
+            }
+        }
+    }
+}
+
+/// Moved into the interval; what is no number, as rows outside of the scope may hold, to its lower end.
+#[inline(always)]
+fn within(x: f64, (low, high): (f64, f64)) -> f64 {
+    let x = if x > low { x } else { low };
+    if x > high { high } else { x }
+}
+
+/// The weighted sum of rows from `from`, members moved into `bounds` and sums into `range`.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw", "x86_64+avx2"))]
+fn blend(
+    columns: &[&[f32]],
+    terms: &[(usize, f64)],
+    from: usize,
+    bounds: (f64, f64),
+    range: (f64, f64),
+    u: &mut [f64],
+) {
+    let (groups, rest) = u.as_chunks_mut::<LANES>();
+    let end = from + groups.len() * LANES;
+    for (group, u) in groups.iter_mut().enumerate() {
+        let mut sum = [0.0; LANES];
+        for &(member, weight) in terms {
+            let x = &columns[member][from + group * LANES..][..LANES];
+            for lane in 0..LANES {
+                sum[lane] += weight * within(f64::from(x[lane]), bounds);
+            }
+        }
+        for lane in 0..LANES {
+            u[lane] = within(sum[lane], range);
+        }
+    }
+    for (row, u) in rest.iter_mut().enumerate() {
+        let sum = terms
+            .iter()
+            .fold(0.0, |sum, &(member, weight)| sum + weight * within(f64::from(columns[member][end + row]), bounds));
+        *u = within(sum, range);
+    }
+}
+
+/// The sum of `d` times values moved into `bounds`.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw", "x86_64+avx2"))]
+fn project(column: &[f32], bounds: (f64, f64), d: &[f64]) -> f64 {
+    let mut sum = [0.0; LANES];
+    let ((columns, column_rest), (ds, d_rest)) = (column.as_chunks::<LANES>(), d.as_chunks::<LANES>());
+    for (x, d) in columns.iter().zip(ds) {
+        for lane in 0..LANES {
+            sum[lane] += d[lane] * within(f64::from(x[lane]), bounds);
+        }
+    }
+    for (sum, (x, d)) in sum.iter_mut().zip(column_rest.iter().zip(d_rest)) {
+        *sum += d * within(f64::from(*x), bounds);
+    }
+    num::fold(&sum)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::CellObjective;
+    use crate::{
+        objective::feed::Feed,
+        testing::{Label, Shape, World},
+    };
+    use blend_core::{judge::Smooth, space::SpaceName};
+
+    /// With all rows in scope and with holes, for means and for weights of any sum.
+    #[test]
+    fn a_pass_over_what_is_stored_is_the_pass_over_copies() {
+        for holes in [false, true] {
+            let shape = Shape { n_members: 5, n_rows: 9000, holes, seed: 4, ..Shape::default() };
+            let world = World::new(("log_loss", SpaceName::Linear, Label::Binary), shape);
+            let bound = world.bound();
+            let Some(Smooth::Cells(cells)) = bound.smooth(SpaceName::Linear) else { panic!("no cells") };
+            // Every other member is stored in f64.
+            let members: Vec<_> = world.members.members().iter().step_by(2).collect();
+            let feed = Feed::new(&members, &world.scope.rows, SpaceName::Linear, bound.preparation());
+            let objective = CellObjective::new(feed, cells);
+            for weights in [[0.25, 0.25, 0.5], [1.0, 0.0, 0.0], [0.7, -0.1, 0.3]] {
+                let direct = objective.direct(&weights, true).unwrap();
+                let copied = objective.copied(&weights, false);
+                assert!((direct.value - copied.value).abs() <= 1e-13 * copied.value.abs(), "{weights:?}");
+                for (a, b) in direct.gradient.iter().zip(&copied.gradient) {
+                    assert!((a - b).abs() < 1e-11 * b.abs().max(1.0), "{weights:?}: {a} {b}");
+                }
+                let value = objective.direct(&weights, false).unwrap().value;
+                assert!((direct.value - value).abs() <= 1e-13 * value.abs());
+            }
+            assert_eq!(objective.direct(&[2.0; 3], true).unwrap().value, f64::INFINITY);
+        }
+    }
+}
