@@ -22,6 +22,9 @@ pub(super) struct Parquet {
     groups: Vec<usize>,
 }
 
+/// Columns whose types are read at a time.
+const COLUMNS: usize = 16;
+
 /// The file, where it holds more than `whole` bytes of values; `None` also where it is damaged.
 pub(super) fn open(path: &Path, file: File, whole: u64) -> Option<Parquet> {
     let (names, metadata) = frame::guarded(path, || {
@@ -37,7 +40,11 @@ pub(super) fn open(path: &Path, file: File, whole: u64) -> Option<Parquet> {
     if n_rows.saturating_mul(it.names.len()).saturating_mul(8) as u64 <= whole {
         return None;
     }
-    it.types = types_of(&it.read((0, 1), 0..it.names.len()).ok()?);
+    // Some columns at a time: a row's pages are large, and all columns' together are the file.
+    for start in (0..it.names.len()).step_by(COLUMNS) {
+        let columns = start..(start + COLUMNS).min(it.names.len());
+        it.types.extend(types_of(&it.read((0, 1), columns).ok()?));
+    }
     let row: usize = it.types.iter().flatten().map(|kind| width(*kind)).sum();
     (it.types.len() == it.names.len() && (n_rows * row) as u64 > whole).then_some(it)
 }
