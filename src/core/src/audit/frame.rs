@@ -15,6 +15,10 @@ pub(super) const CHECK: Check = Check {
 const LEAST: f64 = 0.2;
 /// Mean angle between random directions.
 const CHANCE: f64 = std::f64::consts::FRAC_PI_2;
+/// Standard deviation of that angle: the root of pi^2/4 - 2.
+const SPREAD: f64 = 0.6837;
+/// Standard errors by which the best of 48 readings of nothing stays below chance, with room.
+const ERRORS: f64 = 5.0;
 
 const AXES: [&str; 3] = ["x", "y", "z"];
 const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [1, 0, 2], [0, 2, 1], [2, 1, 0], [1, 2, 0], [2, 0, 1]];
@@ -42,7 +46,8 @@ fn check(reader: &Reader<'_>, bound: &dyn judge::Bound) -> Option<Finding> {
     let scored = all.map(|(order, signs)| (score(order, signs), order, signs));
     let (best, order, signs) =
         scored.min_by(|a, b| bound.direction().loss(Score(a.0)).cmp(&bound.direction().loss(Score(b.0))))?;
-    if bound.direction().gain(Score(best), Score(own)) < LEAST * (CHANCE - best).abs() {
+    let luck = ERRORS * SPREAD / libm::sqrt(block.n_rows() as f64);
+    if CHANCE - best < luck || bound.direction().gain(Score(best), Score(own)) < LEAST * (CHANCE - best) {
         return None;
     }
     let axis = |i: usize| format!("{}{}", if signs >> i & 1 == 1 { "-" } else { "" }, AXES[order[i]]);

@@ -191,6 +191,18 @@ fn a_clean_world_is_silent() {
 }
 
 #[test]
+fn a_model_that_knows_nothing_has_no_frame() {
+    for seed in 0..20 {
+        let findings = planted(directions(), |world| {
+            for (c, column) in world.bad(Part::Oof).values.iter_mut().enumerate() {
+                column.iter_mut().enumerate().for_each(|(row, x)| *x = noise(900 + seed, c, row) - 0.5);
+            }
+        });
+        assert!(findings.iter().all(|finding| finding.check != "frame"), "{findings:?}");
+    }
+}
+
+#[test]
 fn what_is_not_known_is_not_checked() {
     let stored = binary().files.into_iter().map(|file| store(file, None)).collect();
     assert_eq!(run(&context(stored).with(Evidence::default())), []);
