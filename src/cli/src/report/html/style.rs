@@ -145,6 +145,9 @@ mod tests {
             let name = name.split(')').next().unwrap();
             assert!(sheet.contains(&format!("--{name}:")), "{name}");
         }
-        assert!(!sheet.contains("url(") && !sheet.contains("@import") && !sheet.contains("gradient"));
+        assert!(!sheet.contains("url(") && !sheet.contains("@import"));
+        // Nothing is decorated: a shade only tells that a table goes on behind the edge.
+        assert_eq!(sheet.matches("gradient").count(), sheet.matches("linear-gradient(to left,").count());
+        assert!(sheet.lines().all(|line| !line.contains("gradient") || line.starts_with(".scroll{")));
     }
 }
