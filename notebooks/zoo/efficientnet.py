@@ -33,10 +33,12 @@ class Config:
     scored: int = 206
     dropout: float = 0.3
     drop_path: float = 0.2
+    momentum: float = 0.01  # of the running statistics
 
 
 FULL = Config()
-SMALL = Config(cells.SMALL, size=32, width=0.3, depth=0.5, stages=4, hidden=96, drop_path=0.0)
+# Trained for some thousand steps at most: statistics that remember a hundred would be those of an earlier network.
+SMALL = Config(cells.SMALL, size=32, width=0.3, depth=0.5, stages=4, hidden=96, drop_path=0.0, momentum=0.1)
 
 
 def rounded(channels: float, width: float) -> int:
@@ -61,7 +63,7 @@ class Conv(nn.Conv2d):
 
 
 def norm(channels: int) -> nn.BatchNorm2d:
-    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
+    return nn.BatchNorm2d(channels, eps=1e-3)
 
 
 class Squeeze(nn.Module):
@@ -122,6 +124,9 @@ class Trunk(nn.Module):
         self.stem = nn.Sequential(Conv(3, stem, 3, 2), norm(stem), nn.SiLU())
         self.blocks = nn.Sequential(*blocks)
         self.last = nn.Sequential(Conv(channels, self.features, 1), norm(self.features), nn.SiLU())
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = config.momentum
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.last(self.blocks(self.stem(x))).mean((2, 3))

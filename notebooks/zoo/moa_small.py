@@ -32,8 +32,15 @@ MODELS = (
     "simple-nn-old", "simple-nn-new", "two-heads-v1", "two-heads-v2", "three-stage-nn-10f", "two-stage-tabnet", "efficientnet-b3",
     "resnest-v2", "supervised-tabnet",
 )
-# At most, by family: few where one network costs much or a chain needs many.
-EPOCHS = {"simple_nn": 8, "two_heads": 8, "three_stage": 3, "two_stage": 5, "stacker": 5, "efficientnet": 1, "resnest": 1}
+# By family and stage: few where one network costs much or a chain needs many, more where the last layer has no bias that could
+# start at the labels' rates.
+EPOCHS = {
+    ("simple_nn", "main"): 8, ("two_heads", "main"): 8, ("three_stage", "nonscored"): 3, ("three_stage", "scored"): 3,
+    ("three_stage", "refined"): 3, ("two_stage", "nonscored"): 5, ("two_stage", "scored"): 25, ("efficientnet", "main"): 2,
+    ("resnest", "main"): 3, ("stacker", "main"): 5,
+}
+# Of the networks whose full forms start from weights that were trained on photographs: these start from nothing.
+RATES = {"efficientnet": 2e-3, "resnest": 3e-3}
 COMPETITION = """\
 # Made-up measurements, real labels of lish-moa (not for redistribution): python -m zoo moa
 competition: {name}
@@ -103,13 +110,14 @@ class CrossFit:
         rows = (self.fold >= 0) & ~np.isin(self.fold, list(without))
         labels = self.data.labels(stage)[rows]
         plan = PLANS[it.family, stage.name]
-        plan = replace(plan, batch=min(plan.batch, SMALL_BATCH))
+        plan = replace(plan, batch=min(plan.batch, SMALL_BATCH), rate=RATES.get(it.family, plan.rate))
+        epochs = min(EPOCHS[it.family, stage.name], self.epochs or plan.epochs)
         seed = zlib.crc32(f"{it.name} {stage.name} {label}".encode())
         torch.manual_seed(seed)
         net = stage.build(it.small)
         taken = {name: x[rows] for name, x in inputs.items()}
         net.prepare(taken, labels)
-        net = fit(net, taken, labels, plan, min(plan.epochs, self.epochs or EPOCHS[it.family]), seed, "cpu")
+        net = fit(net, taken, labels, plan, epochs, seed, "cpu")
         seconds = time.process_time() - started
         path.parent.mkdir(parents=True, exist_ok=True)
         torch.save({"state": net.state_dict(), "seconds": seconds}, path)
