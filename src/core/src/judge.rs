@@ -141,6 +141,36 @@ pub trait Cells: Send + Sync {
     }
 }
 
+impl<T: Cells + ?Sized> Cells for &T {
+    fn mass(&self) -> f64 {
+        (**self).mass()
+    }
+
+    fn member_range(&self) -> Option<(f64, f64)> {
+        (**self).member_range()
+    }
+
+    fn value(&self, output: usize, start: usize, u: &[f64]) -> f64 {
+        (**self).value(output, start, u)
+    }
+
+    fn slope(&self, output: usize, start: usize, u: &[f64], d: &mut [f64]) -> f64 {
+        (**self).slope(output, start, u, d)
+    }
+
+    fn curve(&self, output: usize, start: usize, u: &[f64], d: &mut [f64], h: &mut [f64]) -> f64 {
+        (**self).curve(output, start, u, d, h)
+    }
+
+    fn is_convex(&self) -> bool {
+        (**self).is_convex()
+    }
+
+    fn hard_labels(&self, output: usize) -> Option<&[u8]> {
+        (**self).hard_labels(output)
+    }
+}
+
 /// The labels of a hard multi-class log loss in the linear space.
 pub struct TrueClass<'a> {
     /// Column of the true class, per row.

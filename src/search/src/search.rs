@@ -169,6 +169,9 @@ pub struct Outcome {
     pub honest_cut: bool,
     /// Seconds of the search.
     pub search_seconds: f64,
+    /// Those of them until the weights were found and, where that can be, proven; what is left judges the members and
+    /// the baselines.
+    pub solve_seconds: f64,
     /// Seconds of the honest scores.
     pub honest_seconds: f64,
 }
@@ -327,8 +330,8 @@ pub fn search(problem: &Problem<'_>, options: &Options, control: &Control<'_>) -
         return Err(SearchError::Unfit { solver: solver.name(), why });
     }
     let mut effort = Effort::default();
-    // A loss that has a preview starts from that one's optimum, without a copy of rows.
-    let foreseen = solver == SolverName::Newton && objective.preview().is_some();
+    // A loss that has a preview or a sample of its own starts from that one's optimum, without a copy of rows.
+    let foreseen = solver == SolverName::Newton && (objective.sampled().is_some() || objective.preview().is_some());
     let sample = if foreseen { None } else { Sample::new(problem, solver, options.seed) };
     let start = sample.as_ref().and_then(|sample| sample.start(problem, set, solver, &task, &mut effort));
     task.start = start.as_deref();
@@ -345,6 +348,7 @@ pub fn search(problem: &Problem<'_>, options: &Options, control: &Control<'_>) -
         }
         None => fit::within_limits(&here, &options.limits, solver, &task, &mut effort)?,
     };
+    let solve_seconds = started.elapsed().as_secs_f64();
 
     // What will be written is judged, not what the solver saw.
     let row_local = problem.space.get().info().row_local;
@@ -458,6 +462,7 @@ pub fn search(problem: &Problem<'_>, options: &Options, control: &Control<'_>) -
         honest_cut,
         nested: run.map(|run| run.nested),
         search_seconds,
+        solve_seconds,
         honest_seconds: honest_started.elapsed().as_secs_f64(),
     })
 }

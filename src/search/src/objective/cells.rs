@@ -14,7 +14,7 @@ use super::{
 };
 pub(crate) use apart::{Apart, Runs};
 use blend_core::{Block, judge::Cells};
-use rare::Rare;
+use rare::{Narrow, Rare};
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -26,6 +26,7 @@ pub(crate) struct CellObjective<'a> {
     /// Parts of the rows, whose sums are wanted apart.
     runs: Runs,
     rare: OnceLock<Option<Rare>>,
+    sample: Option<Box<CellObjective<'static>>>,
     meter: Meter,
 }
 
@@ -52,6 +53,7 @@ struct Scratch {
     scaled: Vec<f64>,
     reader: Reader,
     wide: Vec<Block>,
+    narrow: Narrow,
 }
 
 /// A chunk: cells of one output in consecutive judged rows of one part.
@@ -81,6 +83,7 @@ impl Scratch {
             scaled: vec![0.0; kernels::TILE * step],
             reader: Reader::default(),
             wide: Vec::new(),
+            narrow: Narrow::default(),
         }
     }
 }
@@ -160,7 +163,17 @@ impl<'a> CellObjective<'a> {
             feed.clamp(range);
         }
         let runs = Runs::one(feed.n_rows());
-        Self { feed, cells, runs, rare: OnceLock::new(), meter: Meter::default() }
+        Self { feed, cells, runs, rare: OnceLock::new(), sample: None, meter: Meter::default() }
+    }
+
+    /// With the same loss over some of the rows.
+    pub(crate) fn with_sample(self, sample: Option<CellObjective<'static>>) -> Self {
+        Self { sample: sample.map(Box::new), ..self }
+    }
+
+    /// The loss of blends of some members alone.
+    fn of(&self, members: &[usize]) -> CellObjective<'_> {
+        CellObjective { runs: self.runs.clone(), ..CellObjective::new(self.feed.only(members), Box::new(&*self.cells)) }
     }
 
     /// Runs `each` over every chunk and adds up what it returns, in grid order.
@@ -352,6 +365,19 @@ impl Objective for CellObjective<'_> {
 
     fn preview(&self) -> Option<&dyn Objective> {
         self.rare().map(|rare| rare as &dyn Objective)
+    }
+
+    fn sampled(&self) -> Option<&dyn Objective> {
+        self.sample.as_deref().map(|sample| sample as &dyn Objective)
+    }
+
+    /// With rare positives second derivatives are cheap anyway.
+    fn has_faces(&self) -> bool {
+        self.rare().is_none()
+    }
+
+    fn only(&self, members: &[usize]) -> Option<Box<dyn Objective + '_>> {
+        Some(Box::new(self.of(members)))
     }
 
     fn sketch(&self) -> Option<Box<dyn Objective + '_>> {

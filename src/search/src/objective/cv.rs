@@ -36,7 +36,8 @@ pub fn objective<'a>(
         Some(Smooth::Cells(cells)) => Box::new(CellObjective::new(Feed::new(members, set, space, preparation), cells)),
         Some(Smooth::TrueClass(loss)) => {
             let (feed, cells) = true_class::cells(&Feed::new(members, set, space, preparation), &loss);
-            Box::new(CellObjective::new(feed, cells))
+            let sample = true_class::sample(&feed, &loss).map(|(feed, cells)| CellObjective::new(feed, cells));
+            Box::new(CellObjective::new(feed, cells).with_sample(sample))
         }
         Some(Smooth::Rows(loss)) => {
             Box::new(RowObjective::new(Feed::new(members, set, space, preparation).kept(), loss))

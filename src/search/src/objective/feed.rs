@@ -48,6 +48,24 @@ impl Held {
         held
     }
 
+    /// The values of some members alone.
+    fn only(&self, some: &[usize]) -> Self {
+        let n_rows = self.n_rows;
+        let mut only = Self::zeros(some.len(), self.n_outputs, n_rows);
+        for output in 0..self.n_outputs {
+            for (number, &member) in some.iter().enumerate() {
+                let at = only.at(number, output);
+                only.values[at..at + n_rows].copy_from_slice(self.column(member, output));
+            }
+        }
+        only
+    }
+
+    /// Rows of every column.
+    pub(crate) fn n_rows(&self) -> usize {
+        self.n_rows
+    }
+
     fn at(&self, member: usize, output: usize) -> usize {
         (output * self.n_members + member) * self.stride
     }
@@ -95,6 +113,17 @@ impl<'a> Feed<'a> {
     /// Holds entered members, each of shape `(n_outputs, n_rows)`.
     pub(crate) fn held(members: Vec<Block>) -> Self {
         Self::Held(Held::of(members))
+    }
+
+    /// The values of some members alone.
+    pub(crate) fn only(&self, some: &[usize]) -> Self {
+        match self {
+            Self::Stream { members, set, space, preparation } => {
+                let members = some.iter().map(|&member| members[member]).collect();
+                Self::Stream { members, set, space: *space, preparation: *preparation }
+            }
+            Self::Held(held) => Self::Held(held.only(some)),
+        }
     }
 
     /// Entered once and held, where that takes little memory and entering is work: vectors are scaled, logarithms taken.
@@ -237,26 +266,44 @@ impl<'a> Feed<'a> {
         as_stored.then_some(Stored { members, set })
     }
 
-    /// Of every judged row of a block the output that `labels` says, where cells enter as they are stored; whether they
-    /// do.
-    pub(crate) fn pick(&self, member: usize, block: usize, labels: &[u32], out: &mut [f64]) -> bool {
-        let Self::Stream { members, set, space, preparation } = self else { return false };
+    /// Of every judged row of a block the output that `by_output` says, where cells enter as they are stored; whether
+    /// they do.
+    pub(crate) fn pick(&self, member: usize, block: usize, by_output: &ByOutput, out: &mut [f64]) -> bool {
+        let Self::Stream { members, space, preparation, .. } = self else { return false };
         if !is_plain(*space, members[member]) || preparation.renormalize {
             return false;
         }
-        let values = members[member].values();
-        let columns: Vec<Slice<'_>> = (0..values.n_outputs()).map(|output| values.slice(block, output)).collect();
-        let row = |i: usize| match set.block(block) {
-            BlockRows::All(_) => i,
-            BlockRows::Some(local) => local[i] as usize,
-        };
-        for (i, (out, &label)) in out.iter_mut().zip(labels).enumerate() {
-            *out = match columns[label as usize] {
-                Slice::F32(column) => f64::from(column[row(i)]),
-                Slice::F64(column) => column[row(i)],
-            };
+        for (output, places) in by_output.0[block].iter().enumerate() {
+            match members[member].values().slice(block, output) {
+                Slice::F32(column) => {
+                    places.iter().for_each(|&(place, row)| out[place as usize] = f64::from(column[row as usize]));
+                }
+                Slice::F64(column) => {
+                    places.iter().for_each(|&(place, row)| out[place as usize] = column[row as usize]);
+                }
+            }
         }
         true
+    }
+
+    /// Which judged rows of each block belong to which output, by `labels` of all judged rows.
+    pub(crate) fn by_output(&self, labels: &[u32]) -> ByOutput {
+        let of_block = |block: usize| {
+            let (start, n) = self.extent(block);
+            let mut places = vec![Vec::new(); self.n_outputs()];
+            for (place, &label) in labels[start..start + n].iter().enumerate() {
+                let row = match self {
+                    Self::Stream { set, .. } => match set.block(block) {
+                        BlockRows::All(_) => place as u32,
+                        BlockRows::Some(local) => local[place],
+                    },
+                    Self::Held(_) => place as u32,
+                };
+                places[label as usize].push((place as u32, row));
+            }
+            places
+        };
+        ByOutput((0..self.n_blocks()).map(of_block).collect())
     }
 
     /// All outputs of one member in a block.
@@ -276,6 +323,9 @@ impl<'a> Feed<'a> {
         }
     }
 }
+
+/// By block and output the judged rows' places among the block's judged rows, and their places in the block.
+pub(crate) struct ByOutput(Vec<Vec<Vec<(u32, u32)>>>);
 
 /// Whether values are averaged as they are stored.
 fn is_plain(space: SpaceName, member: &Predictions<Oof>) -> bool {

@@ -119,6 +119,14 @@ pub(crate) fn step_toward(u: &[f64], x: &[f64], step: f64, (low, high): (f64, f6
     }
 }
 
+/// Adds `a * b`, element by element. All three slices have one length.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw", "x86_64+avx2"))]
+pub(crate) fn add_product(a: &[f64], b: &[f64], to: &mut [f64]) {
+    for ((to, a), b) in to.iter_mut().zip(a).zip(b) {
+        *to += a * b;
+    }
+}
+
 /// The sum of `weight * column`, in the columns' order.
 #[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw", "x86_64+avx2"))]
 pub(crate) fn mix_columns(columns: &[(f64, &[f64])], u: &mut [f64]) {

@@ -82,6 +82,19 @@ pub trait Objective: Send + Sync {
     fn sketch(&self) -> Option<Box<dyn Objective + '_>> {
         None
     }
+    /// The same loss over some of the rows, for the first steps.
+    fn sampled(&self) -> Option<&dyn Objective> {
+        None
+    }
+    /// Whether losses of some members alone are much cheaper than the loss of all: see [`Self::only`].
+    fn has_faces(&self) -> bool {
+        false
+    }
+    /// The same loss of blends of some members alone, where [`Self::has_faces`].
+    fn only(&self, members: &[usize]) -> Option<Box<dyn Objective + '_>> {
+        let _ = members;
+        None
+    }
     /// Whether second derivatives cost hardly more than the slope alone.
     fn bends_cheaply(&self) -> bool {
         self.preview().is_some()

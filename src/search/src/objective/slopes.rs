@@ -1,5 +1,6 @@
 //! The gradient of a loss taken apart: what each unit of rows contributes to it.
 
+use super::kernels;
 use blend_core::{
     Block, Oof, Predictions, RowSet,
     judge::{Bound, Cells, Combine, Judge, Smooth},
@@ -159,28 +160,33 @@ impl Reader<'_> {
             let mut sums = vec![0.0; n_units * k];
             let mut members = vec![Block::default(); k];
             let (mut u, mut d) = (Vec::new(), Vec::new());
+            // By member the rows' own sums over the outputs: units are looked up once a row.
+            let mut by_row = Vec::new();
             for block in 0..self.set.n_blocks() {
                 let (start, rows) = (self.set.offset(block), self.set.block(block));
+                let n = rows.len();
+                by_row.clear();
+                by_row.resize(k * n, 0.0);
                 for output in part * n_outputs / n_parts..(part + 1) * n_outputs / n_parts {
                     u.clear();
-                    u.resize(rows.len(), 0.0);
-                    d.resize(rows.len(), 0.0);
+                    u.resize(n, 0.0);
+                    d.resize(n, 0.0);
                     for ((x, member), weight) in members.iter_mut().zip(self.members).zip(weights) {
-                        x.reshape(1, rows.len());
+                        x.reshape(1, n);
                         member.read_column(block, output, rows, x.column_mut(0));
                         self.space.get().enter(member.encoding(), self.bound.preparation(), x);
-                        for (u, x) in u.iter_mut().zip(x.column_mut(0)) {
-                            *x = x.clamp(range.0, range.1);
-                            *u += weight * *x;
-                        }
+                        kernels::clamp(x.column_mut(0), range);
+                        num::add_scaled(*weight, x.column(0), &mut u);
                     }
-                    u.iter_mut().for_each(|u| *u = u.clamp(range.0, range.1));
+                    kernels::clamp(&mut u, range);
                     cells.slope(output, start, &u, &mut d);
-                    let unit = &unit[start..start + rows.len()];
-                    for (member, x) in members.iter().enumerate() {
-                        for ((d, x), unit) in d.iter().zip(x.column(0)).zip(unit) {
-                            sums[*unit as usize * k + member] += d * x;
-                        }
+                    for (member, sums) in members.iter().zip(by_row.chunks_mut(n.max(1))) {
+                        kernels::add_product(&d, member.column(0), sums);
+                    }
+                }
+                for (member, rows) in by_row.chunks(n.max(1)).enumerate() {
+                    for (row, unit) in rows.iter().zip(&unit[start..start + n]) {
+                        sums[*unit as usize * k + member] += row;
                     }
                 }
             }

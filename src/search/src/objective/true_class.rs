@@ -2,6 +2,7 @@
 //! the data shrink to `n_models x n_rows` numbers however many classes there are.
 
 use super::feed::{Feed, Held};
+use crate::random::Random;
 use blend_core::{
     Block,
     judge::{Cells, TrueClass},
@@ -17,15 +18,19 @@ pub(super) struct MinusLog<'a> {
     pub(super) clip: f64,
 }
 
+/// Rows of a sample, about; of fewer than four times as many none is taken.
+const SAMPLE: usize = 2_000;
+
 /// Reads each member's probabilities of the true classes once, and judges blends of them.
 pub(crate) fn cells<'a>(feed: &Feed<'_>, loss: &TrueClass<'a>) -> (Feed<'a>, Box<dyn Cells + 'a>) {
     let mut held = Held::zeros(feed.n_members(), 1, loss.labels.len());
+    let by_output = feed.by_output(loss.labels);
     held.columns_mut().enumerate().for_each(|(member, likelihood)| {
         let mut part = Block::default();
         for block in 0..feed.n_blocks() {
             let (start, n) = feed.extent(block);
             let (labels, out) = (&loss.labels[start..start + n], &mut likelihood[start..start + n]);
-            if feed.pick(member, block, labels, out) {
+            if feed.pick(member, block, &by_output, out) {
                 continue;
             }
             feed.columns(member, block, &mut part);
@@ -36,6 +41,24 @@ pub(crate) fn cells<'a>(feed: &Feed<'_>, loss: &TrueClass<'a>) -> (Feed<'a>, Box
     });
     let cells = MinusLog { weights: loss.weights, n_rows: loss.labels.len(), clip: loss.clip };
     (Feed::Held(held), Box::new(cells))
+}
+
+/// The same over some of the rows, where there are many and all weigh the same.
+pub(crate) fn sample(feed: &Feed<'_>, loss: &TrueClass<'_>) -> Option<(Feed<'static>, Box<dyn Cells>)> {
+    let (held, n) = (feed.in_memory()?, loss.labels.len());
+    if loss.weights.is_some() || n < 4 * SAMPLE {
+        return None;
+    }
+    // No label has a say in which rows are taken.
+    let one_in = (n / SAMPLE) as u64;
+    let rows: Vec<usize> = (0..n).filter(|&row| Random::new(row as u64).bits().is_multiple_of(one_in)).collect();
+    let mut few = Held::zeros(feed.n_members(), 1, rows.len());
+    few.columns_mut().enumerate().for_each(|(member, to)| {
+        let from = held.column(member, 0);
+        to.iter_mut().zip(&rows).for_each(|(to, &row)| *to = from[row]);
+    });
+    let cells = MinusLog { weights: None, n_rows: rows.len(), clip: loss.clip };
+    (!rows.is_empty()).then(|| (Feed::Held(few), Box::new(cells) as Box<dyn Cells>))
 }
 
 impl Cells for MinusLog<'_> {
@@ -84,7 +107,7 @@ fn weighted(u: &[f64], s: &[f64]) -> f64 {
 
 /// The sum of `-ln u`, sixteen factors to a logarithm: members of at least 1e-15 keep the product above 1e-240.
 #[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw", "x86_64+avx2"))]
-fn minus_log_sum(u: &[f64]) -> f64 {
+pub(super) fn minus_log_sum(u: &[f64]) -> f64 {
     let mut total = [0.0; LANES];
     let mut lowest = [f64::INFINITY; LANES];
     for chunk in u.chunks(16 * LANES) {

@@ -4,6 +4,8 @@
 //! `max_v gradient . (w - v)` ends it. Log losses are self-concordant and need 5 to 9 passes from anywhere, 2 or 3 from
 //! the optimum of a sample (mixsqp: Kim, Carbonetto, Stephens and Anitescu, JCGS 2020).
 
+mod faces;
+
 use super::{Found, Info, Strategy, Task};
 use crate::{
     constraints::Constraints,
@@ -35,16 +37,36 @@ impl Strategy for NewtonStrategy {
 
     fn run(&self, task: &Task<'_>) -> Found {
         let start = task.start.map(<[f64]>::to_vec).or_else(|| foreseen(task));
-        descend(task, start.unwrap_or_else(|| task.constraints.equal()))
+        descend(task, start.unwrap_or_else(|| first(task, task.objective)))
     }
 }
 
-/// The optimum of the loss's preview, where it has one.
+/// The optimum of the loss's preview, or of its sample, where it has one.
 fn foreseen(task: &Task<'_>) -> Option<Vec<f64>> {
-    let preview = task.objective.preview()?;
-    let found = descend_to(task, preview, task.constraints.equal(), 1e-9, 60);
+    let (known, tolerance) = match (task.objective.preview(), task.objective.sampled()) {
+        (Some(preview), _) => (preview, task.tolerance),
+        (None, Some(sample)) => (sample, 1e-7),
+        (None, None) => return None,
+    };
+    let found = descend_to(task, known, first(task, known), tolerance, 60);
     found.loss.is_finite().then_some(found.weights)
 }
+
+/// Where a search starts that knows nothing yet: at equal weights, of the best few where many members make steps dear.
+fn first(task: &Task<'_>, objective: &dyn Objective) -> Vec<f64> {
+    if !faces::suit(objective, task.constraints) {
+        return task.constraints.equal();
+    }
+    let losses = super::alone(objective);
+    let mut order: Vec<usize> = (0..losses.len()).collect();
+    order.sort_by(|&a, &b| losses[a].total_cmp(&losses[b]));
+    let mut weights = vec![0.0; losses.len()];
+    order[..FEW].iter().for_each(|&member| weights[member] = 1.0 / FEW as f64);
+    weights
+}
+
+/// Members that a search of many starts with.
+const FEW: usize = 8;
 
 /// One descent from `start`.
 pub(super) fn descend(task: &Task<'_>, start: Vec<f64>) -> Found {
@@ -55,6 +77,16 @@ pub(super) fn descend(task: &Task<'_>, start: Vec<f64>) -> Found {
 }
 
 fn descend_to(task: &Task<'_>, objective: &dyn Objective, start: Vec<f64>, tolerance: f64, steps: u64) -> Found {
+    if faces::suit(objective, task.constraints) {
+        if let Some(found) = faces::descend(task, objective, &start, tolerance) {
+            return found;
+        }
+    }
+    plainly(task, objective, start, tolerance, steps)
+}
+
+/// A descent with the weights of all members at a time.
+fn plainly(task: &Task<'_>, objective: &dyn Objective, start: Vec<f64>, tolerance: f64, steps: u64) -> Found {
     let newton = Newton::new(task.constraints.clone(), objective.is_convex(), tolerance);
     let seen = Seen { objective, constraints: task.constraints };
     let Driven { solver, weights, loss, stop } = drive::run(seen, newton, Some(start), steps, task.watch);

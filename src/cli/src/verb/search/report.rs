@@ -194,6 +194,13 @@ fn value(
         gain.map(|gain| json!({"gain": gain.gain, "low": gain.low, "high": gain.high, "noise": gain.is_noise()}))
     };
     let (single, single_score) = &outcome.single_best;
+    let spent = json!({
+        "load": seconds.load,
+        "search": outcome.search_seconds,
+        "solve": outcome.solve_seconds,
+        "honest": outcome.honest_seconds,
+        "total": seconds.total,
+    });
     json!({
         "blend": asked.name.as_str(),
         "target": "cv",
@@ -252,12 +259,7 @@ fn value(
         "passes": outcome.effort.passes,
         "evaluations": outcome.effort.evaluations,
         "honest_passes": outcome.honest_effort.passes,
-        "seconds": {
-            "load": seconds.load,
-            "search": outcome.search_seconds,
-            "honest": outcome.honest_seconds,
-            "total": seconds.total,
-        },
+        "seconds": spent,
         "peak_rss_bytes": report::peak_rss_bytes(),
         "recipe": path,
     })

@@ -4,6 +4,7 @@ use super::{CellObjective, Cells, Feed, Mixture, Sums, rare::Without};
 use crate::objective::{Curve, Effort, Slope};
 
 /// Which part every judged row belongs to, as runs of rows.
+#[derive(Clone)]
 pub(crate) struct Runs {
     /// Part and end of each run.
     ends: Vec<(usize, usize)>,
@@ -55,6 +56,15 @@ impl<'a> Apart<'a> {
 
     pub(crate) fn n_parts(&self) -> usize {
         self.0.runs.n_parts()
+    }
+
+    pub(crate) fn n_members(&self) -> usize {
+        self.0.feed.n_members()
+    }
+
+    /// The same of blends of some members alone.
+    pub(crate) fn only(&self, members: &[usize]) -> Apart<'_> {
+        Apart(self.0.of(members))
     }
 
     /// Whether the losses are convex.

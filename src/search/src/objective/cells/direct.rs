@@ -9,18 +9,39 @@ use blend_core::{
 };
 use multiversion::multiversion;
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// Rows that are blended, judged and added up while the nearest cache has them.
 const CHUNK: usize = 512;
 
+/// Consecutive rows of one output of a block.
+pub(super) struct Piece<'s> {
+    /// The block's rows of every member.
+    pub(super) columns: &'s [&'s [f32]],
+    pub(super) output: usize,
+    /// The piece's rows among the block's.
+    pub(super) rows: Range<usize>,
+    /// The judged ones of them, where not all are.
+    pub(super) judged: Option<&'s [u32]>,
+    /// The first judged row, in the judged rows' numbering.
+    pub(super) first: usize,
+}
+
 /// Buffers of one task.
 struct Scratch {
-    /// Blend and slopes of a chunk's rows.
+    /// Blend and slopes of a piece's rows.
     u: [f64; CHUNK],
     d: [f64; CHUNK],
     /// The same of the judged ones among them.
     judged: [f64; CHUNK],
     slopes: [f64; CHUNK],
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        let zeros = [0.0; CHUNK];
+        Self { u: zeros, d: zeros, judged: zeros, slopes: zeros }
+    }
 }
 
 impl CellObjective<'_> {
@@ -33,86 +54,109 @@ impl CellObjective<'_> {
         let bounds = self.cells.member_range()?;
         self.meter.pass(1);
         let mixture = self.mixture(weights);
-        let n_outputs = self.feed.n_outputs();
-        let n_units = self.feed.n_blocks() * n_outputs;
-        let n_parts = super::PARTS.1.min(n_units);
-        let run = |scratch: &mut Scratch, part: usize| {
-            let mut sums = Sums::zero(if want_gradient { weights.len() } else { 0 }, false);
-            for unit in part * n_units / n_parts..(part + 1) * n_units / n_parts {
-                let (block, output) = (unit / n_outputs, unit % n_outputs);
-                self.add_block(&mixture, &stored, (block, output), bounds, scratch, &mut sums);
-            }
-            sums
-        };
-        let scratch =
-            || Box::new(Scratch { u: [0.0; CHUNK], d: [0.0; CHUNK], judged: [0.0; CHUNK], slopes: [0.0; CHUNK] });
-        let parts: Vec<Sums> = if self.feed.n_cells() < super::SMALL_CELLS {
-            let mut scratch = scratch();
-            (0..n_parts).map(|part| run(&mut scratch, part)).collect()
-        } else {
-            (0..n_parts).into_par_iter().map_init(scratch, |scratch, part| run(scratch, part)).collect()
-        };
-        let mut total = Sums::zero(if want_gradient { weights.len() } else { 0 }, false);
-        parts.iter().for_each(|part| total.add(part));
+        let zero = || Sums::zero(if want_gradient { weights.len() } else { 0 }, false);
+        let total = self.pieces(
+            &stored,
+            zero,
+            |sums, scratch: &mut Scratch, piece| self.add_piece(&mixture, bounds, piece, scratch, sums),
+            |total, part| total.add(&part),
+        );
         Some(total.over(self.cells.mass()))
     }
 
-    /// One output of one block.
-    fn add_block(
+    /// Runs `each` over all pieces with judged rows and adds up what it returns, in grid order.
+    pub(super) fn pieces<T: Send, S: Default>(
         &self,
-        mixture: &Mixture,
         stored: &Stored<'_>,
-        (block, output): (usize, usize),
-        bounds: (f64, f64),
-        scratch: &mut Scratch,
-        sums: &mut Sums,
-    ) {
+        zero: impl Fn() -> T + Sync,
+        each: impl Fn(&mut T, &mut S, &Piece<'_>) + Sync,
+        add: impl Fn(&mut T, T),
+    ) -> T {
+        let n_outputs = self.feed.n_outputs();
+        let n_units = self.feed.n_blocks() * n_outputs;
+        let n_parts = super::PARTS.1.min(n_units);
+        let run = |scratch: &mut Box<S>, part: usize| {
+            let mut sums = zero();
+            for unit in part * n_units / n_parts..(part + 1) * n_units / n_parts {
+                let (block, output) = (unit / n_outputs, unit % n_outputs);
+                self.cut(stored, (block, output), |piece| each(&mut sums, scratch, piece));
+            }
+            sums
+        };
+        let parts: Vec<T> = if self.feed.n_cells() < super::SMALL_CELLS {
+            let mut scratch = Box::<S>::default();
+            (0..n_parts).map(|part| run(&mut scratch, part)).collect()
+        } else {
+            (0..n_parts).into_par_iter().map_init(Box::<S>::default, run).collect()
+        };
+        let mut total = zero();
+        parts.into_iter().for_each(|part| add(&mut total, part));
+        total
+    }
+
+    /// Cuts one output of one block into pieces.
+    fn cut(&self, stored: &Stored<'_>, (block, output): (usize, usize), mut each: impl FnMut(&Piece<'_>)) {
         let columns = stored.columns(block, output);
         let (start, rows) = (self.feed.extent(block).0, stored.rows(block));
         let n = columns[0].len();
         let mut before = 0;
         for from in (0..n).step_by(CHUNK) {
             let to = (from + CHUNK).min(n);
-            // The judged rows among these.
-            let judged = match rows {
-                BlockRows::All(_) => from..to,
-                BlockRows::Some(local) => before..before + local[before..].partition_point(|&row| (row as usize) < to),
-            };
-            before = judged.end;
-            if judged.is_empty() {
-                continue;
-            }
-            let Scratch { u, d, judged: few, slopes } = scratch;
-            let (u, d) = (&mut u[..to - from], &mut d[..to - from]);
-            blend(&columns, &mixture.terms, from, bounds, mixture.range.unwrap_or(kernels::EVERYWHERE), u);
-            let first = start + judged.start;
-            let (of, to_slopes): (&[f64], &mut [f64]) = match rows {
-                BlockRows::All(_) => (u, &mut *d),
+            let (first, judged) = match rows {
+                BlockRows::All(_) => (start + from, None),
                 BlockRows::Some(local) => {
-                    for (few, &row) in few.iter_mut().zip(&local[judged.clone()]) {
-                        *few = u[row as usize - from];
+                    let end = before + local[before..].partition_point(|&row| (row as usize) < to);
+                    let judged = &local[before..end];
+                    let first = start + before;
+                    before = end;
+                    if judged.is_empty() {
+                        continue;
                     }
-                    (&few[..judged.len()], &mut slopes[..judged.len()])
+                    (first, Some(judged))
                 }
             };
-            if mixture.wall && of.iter().any(|u| *u > 1.0) {
-                sums.value = f64::INFINITY;
-                return;
-            }
-            if sums.gradient.is_empty() {
-                sums.value += self.cells.value(output, first, of);
-                continue;
-            }
-            sums.value += self.cells.slope(output, first, of, to_slopes);
-            if let BlockRows::Some(local) = rows {
-                d.fill(0.0);
-                for (slope, &row) in slopes.iter().zip(&local[judged]) {
-                    d[row as usize - from] = *slope;
+            each(&Piece { columns: &columns, output, rows: from..to, judged, first });
+        }
+    }
+
+    fn add_piece(
+        &self,
+        mixture: &Mixture,
+        bounds: (f64, f64),
+        piece: &Piece<'_>,
+        scratch: &mut Scratch,
+        sums: &mut Sums,
+    ) {
+        let &Piece { columns, output, ref rows, judged, first } = piece;
+        let Scratch { u, d, judged: few, slopes } = scratch;
+        let (u, d) = (&mut u[..rows.len()], &mut d[..rows.len()]);
+        blend(columns, &mixture.terms, rows.start, bounds, mixture.range.unwrap_or(kernels::EVERYWHERE), u);
+        let (of, to_slopes): (&[f64], &mut [f64]) = match judged {
+            None => (u, &mut *d),
+            Some(local) => {
+                for (few, &row) in few.iter_mut().zip(local) {
+                    *few = u[row as usize - rows.start];
                 }
+                (&few[..local.len()], &mut slopes[..local.len()])
             }
-            for (column, sum) in columns.iter().zip(&mut sums.gradient) {
-                *sum += project(&column[from..to], bounds, d);
+        };
+        if mixture.wall && of.iter().any(|u| *u > 1.0) {
+            sums.value = f64::INFINITY;
+            return;
+        }
+        if sums.gradient.is_empty() {
+            sums.value += self.cells.value(output, first, of);
+            return;
+        }
+        sums.value += self.cells.slope(output, first, of, to_slopes);
+        if let Some(local) = judged {
+            d.fill(0.0);
+            for (slope, &row) in slopes.iter().zip(local) {
+                d[row as usize - rows.start] = *slope;
             }
+        }
+        for (column, sum) in columns.iter().zip(&mut sums.gradient) {
+            *sum += project(&column[rows.clone()], bounds, d);
         }
     }
 }

@@ -1,13 +1,24 @@
 //! Binary log loss of a linear pool where positives are rare: nearly all of it from a few cells.
 //!
-//! `-ln u` of the positives is summed as it is. The negatives' `-ln(1 - u) = u + u^2/2 + ...` is known, up to its first
-//! term, from the members' sums; what is left of it is small where `u` is, and a sample of the rows tells it. So a loss
-//! over millions of cells has a stand-in over some ten thousand, whose optimum lies a step away from its own and whose
-//! Hessian serves in its own's place.
+//! The positives' `-ln u`, and `-ln(1 - u)` of the few negatives that some member gives much, are summed as they are. For
+//! all other negatives `-ln(1 - u) = u + u^2/2 + ...` is known, up to its second term, from the members' sums and their
+//! products' sums; what is left of it is small where `u` is, and a sample of the rows tells it. So a loss over millions
+//! of cells has a stand-in over some hundred thousand, whose optimum lies a step away from its own and whose Hessian
+//! serves in its own's place.
 
-use super::{CellObjective, Chunk, Curve, Effort, Feed, Objective, Slope, kernels};
-use crate::{objective::true_class::MinusLog, random::Random};
-use blend_core::{Block, judge::Cells, num};
+mod pick;
+
+use super::{CellObjective, Curve, Effort, Feed, Objective, Slope, kernels};
+use crate::{
+    objective::{
+        feed::Held,
+        true_class::{MinusLog, minus_log_sum},
+    },
+    random::Random,
+};
+use blend_core::{judge::Cells, num};
+pub(super) use pick::Narrow;
+use pick::{Picked, Wanted};
 
 /// Values (member x row x output) from which on the stand-in is worth its read.
 const FROM_VALUES: usize = 4_000_000;
@@ -15,7 +26,7 @@ const FROM_VALUES: usize = 4_000_000;
 /// The share of positive cells up to which they are called rare.
 const RARE: f64 = 0.05;
 
-/// One row of this many tells of the negatives: in a preview, and in a sketch.
+/// One row of this many tells of the small negatives: in a preview, and in a sketch.
 const ONE_IN: [u64; 2] = [64, 16];
 
 /// The stand-ins of the parts of the rows.
@@ -25,23 +36,17 @@ pub(super) struct Rare {
 
 /// One part's sums.
 struct Part {
+    /// The cells that are summed as they are.
     positives: Option<CellObjective<'static>>,
-    /// The negatives' sum of each member.
+    large: Option<CellObjective<'static>>,
+    /// The small negatives' sum of each member, and of each product of two, `n x n`.
     linear: Vec<f64>,
+    square: Vec<f64>,
+    /// A sample of the small negatives.
     rest: Option<CellObjective<'static>>,
-    /// Sampled negatives over all negatives, inverted.
+    /// Small negatives over those sampled.
     scale: f64,
     n_cells: f64,
-}
-
-/// What one read of the data picks.
-#[derive(Clone)]
-struct Picked {
-    linear: Vec<f64>,
-    /// Values of the positive cells, all members of a cell side by side.
-    positives: Vec<f64>,
-    rest: Vec<f64>,
-    n_cells: usize,
 }
 
 impl Rare {
@@ -65,41 +70,29 @@ impl Rare {
             return None;
         }
         // No label has a say in which rows are taken.
-        let taken: Vec<bool> =
-            (0..feed.n_rows()).map(|row| Random::new(row as u64).bits().is_multiple_of(one_in)).collect();
+        let taken = (0..feed.n_rows()).map(|row| u8::from(Random::new(row as u64).bits().is_multiple_of(one_in)));
+        let wanted = Wanted { labels, taken: taken.collect(), limit: pick::large(objective) };
         objective.meter.pass(0);
-        let nothing = Picked { linear: vec![0.0; k], positives: Vec::new(), rest: Vec::new(), n_cells: 0 };
+        let nothing = Picked::new(k);
         let n_parts = objective.runs.n_parts();
-        let picked = objective.reduce(
-            8 * k * n_parts,
-            || vec![nothing.clone(); n_parts],
-            |picked, scratch, chunk| {
-                let &Chunk { n, x, stride, .. } = chunk;
-                let whole = kernels::padded(n);
-                scratch.d[..n].fill(1.0);
-                scratch.d[n..whole].fill(0.0);
-                let to = &mut picked[chunk.part];
-                kernels::add_gradient(x, stride, &scratch.d[..whole], &mut to.linear);
-                to.n_cells += n;
-                let rows = chunk.start..chunk.start + n;
-                for (i, (&y, &taken)) in labels[chunk.output][rows.clone()].iter().zip(&taken[rows]).enumerate() {
-                    let cell = || (0..k).map(|member| x[member * stride + i]);
-                    if y != 0 {
-                        to.positives.extend(cell());
-                    } else if taken {
-                        to.rest.extend(cell());
-                    }
-                }
-            },
-            |total, part| {
-                for (total, part) in total.iter_mut().zip(part) {
-                    total.linear.iter_mut().zip(part.linear).for_each(|(a, b)| *a += b);
-                    total.positives.extend(part.positives);
-                    total.rest.extend(part.rest);
-                    total.n_cells += part.n_cells;
-                }
-            },
-        );
+        let zero = || vec![nothing.clone(); n_parts];
+        let add = |total: &mut Vec<Picked>, part: Vec<Picked>| {
+            total.iter_mut().zip(part).for_each(|(total, part)| total.add(part));
+        };
+        let picked = match feed.stored().filter(|_| n_parts == 1) {
+            Some(stored) => objective.pieces(
+                &stored,
+                zero,
+                |picked, scratch: &mut Narrow, piece| scratch.of_piece(piece, &mut picked[0], &wanted),
+                add,
+            ),
+            None => objective.reduce(
+                nothing.bytes() * n_parts,
+                zero,
+                |picked, scratch, chunk| scratch.narrow.of_chunk(chunk, &mut picked[chunk.part], &wanted),
+                add,
+            ),
+        };
         Some(Self { parts: picked.into_iter().map(|picked| Part::new(picked, k, clip)).collect() })
     }
 
@@ -110,37 +103,37 @@ impl Rare {
 }
 
 impl Part {
-    fn new(picked: Picked, k: usize, clip: f64) -> Self {
-        let Picked { mut linear, positives, rest, n_cells } = picked;
-        for cell in positives.chunks(k) {
-            linear.iter_mut().zip(cell).for_each(|(sum, x)| *sum -= x);
-        }
-        let n_negative = n_cells - positives.len() / k;
-        let scale = n_negative as f64 / (rest.len() / k).max(1) as f64;
-        let held = |cells: &[f64]| {
-            let column = |member: usize| cells.chunks(k).map(|cell| cell[member]).collect::<Vec<f64>>();
-            Feed::held((0..k).map(|member| Block::from_columns(&[column(member)])).collect())
-        };
-        let some = |cells: &[f64], loss: fn(usize, f64) -> Box<dyn Cells>| {
-            (!cells.is_empty()).then(|| CellObjective::new(held(cells), loss(cells.len() / k, clip)))
+    fn new(mut picked: Picked, k: usize, clip: f64) -> Self {
+        let (positives, large, rest) = (picked.positives(), picked.large(), picked.rest());
+        picked.leave_out(&positives);
+        picked.leave_out(&large);
+        let n_small = picked.n_cells - positives.n_rows() - large.n_rows();
+        let scale = n_small as f64 / rest.n_rows().max(1) as f64;
+        let some = |held: Held, loss: fn(usize, f64) -> Box<dyn Cells>| {
+            let n_rows = held.n_rows();
+            (n_rows > 0).then(|| CellObjective::new(Feed::Held(held), loss(n_rows, clip)))
         };
         Self {
-            positives: some(&positives, |n_rows, clip| Box::new(MinusLog { weights: None, n_rows, clip })),
-            linear,
-            rest: some(&rest, |n_rows, clip| Box::new(Rest { n_rows, clip })),
+            positives: some(positives, |n_rows, clip| Box::new(MinusLog { weights: None, n_rows, clip })),
+            large: some(large, |n_rows, clip| Box::new(Negatives { n_rows, clip, known: 0.0 })),
+            rest: some(rest, |n_rows, clip| Box::new(Negatives { n_rows, clip, known: 1.0 })),
+            square: kernels::symmetric(&picked.square, picked.side, k),
+            linear: picked.linear,
             scale,
-            n_cells: n_cells as f64,
+            n_cells: picked.n_cells as f64,
         }
     }
 }
 
-/// `-ln(1 - u) - u`: what is left of a negative's loss without its first term.
-struct Rest {
+/// The negatives' `-ln(1 - u)`; of small ones what is left of it without its first two terms, `u + u^2/2`.
+struct Negatives {
     n_rows: usize,
     clip: f64,
+    /// How often the first two terms are known and left out: 0 or 1.
+    known: f64,
 }
 
-impl Cells for Rest {
+impl Cells for Negatives {
     fn mass(&self) -> f64 {
         self.n_rows as f64
     }
@@ -150,22 +143,27 @@ impl Cells for Rest {
     }
 
     fn value(&self, _output: usize, _start: usize, u: &[f64]) -> f64 {
-        if u.iter().any(|u| *u >= 1.0) {
-            return f64::INFINITY;
+        let mut rest = [0.0; 256];
+        let mut sum = 0.0;
+        for u in u.chunks(rest.len()) {
+            rest.iter_mut().zip(u).for_each(|(rest, u)| *rest = 1.0 - u);
+            sum += minus_log_sum(&rest[..u.len()]);
         }
-        let mut logs: Vec<f64> = u.iter().map(|u| 1.0 - u).collect();
-        num::ln_all(&mut logs);
-        -num::sum(&logs) - num::sum(u)
+        sum - self.known * (num::sum(u) + 0.5 * num::dot(u, u))
     }
 
     fn slope(&self, output: usize, start: usize, u: &[f64], d: &mut [f64]) -> f64 {
-        d.iter_mut().zip(u).for_each(|(d, u)| *d = u / (1.0 - u));
+        d.iter_mut().zip(u).for_each(|(d, u)| *d = 1.0 / (1.0 - u) - self.known * (1.0 + u));
         self.value(output, start, u)
     }
 
     fn curve(&self, output: usize, start: usize, u: &[f64], d: &mut [f64], h: &mut [f64]) -> f64 {
-        h.iter_mut().zip(u).for_each(|(h, u)| *h = 1.0 / ((1.0 - u) * (1.0 - u)));
-        self.slope(output, start, u, d)
+        for ((d, h), u) in d.iter_mut().zip(h).zip(u) {
+            let odds = 1.0 / (1.0 - u);
+            *d = odds - self.known * (1.0 + u);
+            *h = odds * odds - self.known;
+        }
+        self.value(output, start, u)
     }
 
     fn is_convex(&self) -> bool {
@@ -180,42 +178,59 @@ pub(crate) struct Without<'a> {
 }
 
 impl Rare {
-    /// Adds up what `of` gives for each sum over cells, handed with its share in the mean; returns the linear terms.
-    fn add(&self, without: Option<usize>, weights: &[f64], mut of: impl FnMut(&CellObjective<'static>, f64)) -> Slope {
-        let parts = || self.parts.iter().enumerate().filter(|(part, _)| Some(*part) != without).map(|(_, part)| part);
-        let n_cells: f64 = parts().map(|part| part.n_cells).sum();
-        let mut linear = Slope { value: 0.0, gradient: vec![0.0; weights.len()] };
-        for part in parts() {
-            if let Some(positives) = &part.positives {
-                of(positives, positives.cells.mass() / n_cells);
-            }
-            if let Some(rest) = &part.rest {
-                of(rest, rest.cells.mass() * part.scale / n_cells);
-            }
-            linear.gradient.iter_mut().zip(&part.linear).for_each(|(a, b)| *a += b / n_cells);
-        }
-        linear.value = num::dot(&linear.gradient, weights);
-        linear
+    /// The parts that are not left out, and their cells.
+    fn parts(&self, without: Option<usize>) -> (Vec<&Part>, f64) {
+        let parts = self.parts.iter().enumerate().filter(|(part, _)| Some(*part) != without);
+        let parts: Vec<&Part> = parts.map(|(_, part)| part).collect();
+        let n_cells = parts.iter().map(|part| part.n_cells).sum();
+        (parts, n_cells)
     }
 
     fn value_without(&self, part: Option<usize>, weights: &[f64]) -> f64 {
-        let mut sum = 0.0;
-        let linear = self.add(part, weights, |cells, share| sum += share * cells.value(weights));
-        sum + linear.value
+        let (parts, n_cells) = self.parts(part);
+        parts
+            .iter()
+            .map(|part| part.sums().map(|(cells, share)| share * cells.value(weights)).sum::<f64>())
+            .sum::<f64>()
+            / n_cells
+            + parts.iter().map(|part| part.known(weights).0).sum::<f64>() / n_cells
     }
 
     fn curve_without(&self, part: Option<usize>, weights: &[f64]) -> Curve {
         let n = weights.len();
+        let (parts, n_cells) = self.parts(part);
         let mut sum = Curve { value: 0.0, gradient: vec![0.0; n], hessian: vec![0.0; n * n] };
-        let linear = self.add(part, weights, |cells, share| {
-            let curve = cells.sums(weights, true);
-            sum.value += share * curve.value;
-            sum.gradient.iter_mut().zip(curve.gradient).for_each(|(a, b)| *a += share * b);
-            sum.hessian.iter_mut().zip(curve.hessian).for_each(|(a, b)| *a += share * b);
-        });
-        sum.value += linear.value;
-        sum.gradient.iter_mut().zip(linear.gradient).for_each(|(a, b)| *a += b);
+        for part in parts {
+            for (cells, share) in part.sums() {
+                let curve = cells.sums(weights, true);
+                sum.value += share * curve.value;
+                sum.gradient.iter_mut().zip(curve.gradient).for_each(|(a, b)| *a += share * b);
+                sum.hessian.iter_mut().zip(curve.hessian).for_each(|(a, b)| *a += share * b);
+            }
+            let (value, gradient) = part.known(weights);
+            sum.value += value;
+            sum.gradient.iter_mut().zip(gradient).for_each(|(a, b)| *a += b);
+            sum.hessian.iter_mut().zip(&part.square).for_each(|(a, b)| *a += b);
+        }
+        sum.value /= n_cells;
+        sum.gradient.iter_mut().chain(&mut sum.hessian).for_each(|x| *x /= n_cells);
         sum
+    }
+}
+
+impl Part {
+    /// The sums over cells, each with what its mean is multiplied by.
+    fn sums(&self) -> impl Iterator<Item = (&CellObjective<'static>, f64)> {
+        [(&self.positives, 1.0), (&self.large, 1.0), (&self.rest, self.scale)]
+            .into_iter()
+            .filter_map(|(cells, scale)| cells.as_ref().map(|cells| (cells, cells.cells.mass() * scale)))
+    }
+
+    /// Value and gradient of the small negatives' first two terms.
+    fn known(&self, weights: &[f64]) -> (f64, Vec<f64>) {
+        let bent: Vec<f64> = self.square.chunks(weights.len()).map(|row| num::dot(row, weights)).collect();
+        let value = num::dot(&self.linear, weights) + 0.5 * num::dot(&bent, weights);
+        (value, self.linear.iter().zip(bent).map(|(linear, bent)| linear + bent).collect())
     }
 }
 
@@ -286,6 +301,7 @@ mod tests {
     use super::*;
     use crate::objective::{Apart, cells::Runs};
     use blend_core::{
+        Block,
         judge::{Bound, Smooth},
         metric::{self, MetricSpec},
         space::SpaceName,
