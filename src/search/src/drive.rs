@@ -83,6 +83,8 @@ pub struct Tick {
 /// What an iteration is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
+    /// First steps of a search, on a relative of its loss: no scores of this one.
+    Start,
     /// The weights.
     Search,
     /// Scores of weights chosen without the rows they are judged on.
@@ -94,6 +96,7 @@ impl Phase {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::Start => "start",
             Self::Search => "search",
             Self::Honest => "honest",
         }
@@ -121,6 +124,22 @@ impl Watch<'_> {
             self.deadline.is_some_and(|deadline| Instant::now() >= deadline).then_some(Stop::Budget)
         }
     }
+}
+
+impl<'a> Watch<'a> {
+    /// The same for first steps on a relative of the loss; `tick` is what [`starting`] makes of the tick of these.
+    pub(crate) fn with_tick<'b>(self, tick: &'b (dyn Fn(&Tick) + Sync)) -> Watch<'b>
+    where
+        'a: 'b,
+    {
+        Watch { tick, ..self }
+    }
+}
+
+/// A tick of first steps: a search's own become those of [`Phase::Start`].
+pub(crate) fn starting(tick: &Tick) -> Tick {
+    let phase = if tick.phase == Phase::Search { Phase::Start } else { tick.phase };
+    Tick { phase, ..tick.clone() }
 }
 
 /// What every solver here says of itself beside argmin's own trait.

@@ -1,6 +1,7 @@
 //! A start two or three passes away from the answer: the optimum of a sample of the rows.
 
 use crate::{
+    drive::{Tick, starting},
     objective::{Effort, cv},
     random::Random,
     search::Problem,
@@ -69,7 +70,9 @@ impl Sample {
         let bound = problem.metric.bind(problem.truth.on(&few)).ok()?;
         let members: Vec<&Predictions<Oof>> = self.members.iter().collect();
         let objective = cv::objective(&members, &local, &*bound, problem.space, problem.domain.sums_to_one());
-        let found = solver.get().run(&Task { objective: &*objective, tolerance: 1e-7, ..*task });
+        let tick = |tick: &Tick| (task.watch.tick)(&starting(tick));
+        let watch = task.watch.with_tick(&tick);
+        let found = solver.get().run(&Task { objective: &*objective, tolerance: 1e-7, watch, ..*task });
         let mut spent = objective.effort();
         spent.passes *= few.len() as f64 / set.len() as f64;
         *effort += spent;

@@ -8,12 +8,13 @@ use crate::{
     fit::{self, Rows},
     granular::{self, Parts, PartsFound},
     honest::{
+        around::{Around, Asked, around},
         bootstrap,
         nested::{self, Before},
         refit,
         row_scores::{RowScores, fitted_step},
-        spread::{self, Spread},
-        without::{self, Without},
+        spread::Spread,
+        without::Without,
     },
     limits::Limits,
     objective::{Effort, cv},
@@ -153,8 +154,10 @@ pub struct Outcome {
     pub gain_over_equal: Option<Interval>,
     /// Gain over the single best, of the nested prediction where there is one.
     pub gain_over_single: Option<Interval>,
-    /// How far each weight is known; `None` where the loss has no derivatives.
+    /// How far each weight is known; `None` without nested scores.
     pub spread: Option<Vec<Spread>>,
+    /// By what: `bootstrap` (a step of every replicate) or, where the loss allows none, `jackknife` (the outer parts).
+    pub spread_by: Option<&'static str>,
     /// The best blend without each member; `None` for those without weight, empty where honest scores are left out.
     pub without: Vec<Option<Without>>,
     /// Why the search ended.
@@ -401,9 +404,12 @@ pub fn search(problem: &Problem<'_>, options: &Options, control: &Control<'_>) -
         let inner = Task { start: None, watch, ..task };
         let certified = matches!(stop, Stop::Certified { .. }).then_some(found.weights.as_slice());
         Some(if options.is_plain() && (certified.is_some() || options.honest_budget.is_none()) {
-            nested::run(problem, &*bound, &inner, &Before { solver, sample: sample.as_ref(), certified })?
+            let (sample, time_limit) = (sample.as_ref(), options.time_limit);
+            nested::run(problem, &*bound, &inner, &Before { solver, sample, certified, time_limit })?
         } else {
             let fit = |rows: (&RowSet, &dyn Bound), deadline: Option<Instant>| {
+                let own = options.time_limit.map(|limit| Instant::now() + limit);
+                let deadline = deadline.into_iter().chain(own).min();
                 let task = Task { watch: Watch { deadline, ..watch }, ..inner };
                 fit::fit(problem, rows, options, solver, &task, sample.as_ref())
             };
@@ -419,26 +425,34 @@ pub fn search(problem: &Problem<'_>, options: &Options, control: &Control<'_>) -
     }
     let run = run.filter(|run| !run.interrupted);
     let (mut over_equal, mut over_single, mut over_global) = (None, None, None);
-    let (mut spread, mut without) = (None, Vec::new());
+    let mut known = Around { spread: None, without: Vec::new() };
     if let Some(run) = &run {
         let unit = units(problem, set);
         let global_rows = granular.as_ref().and_then(|it| it.global_rows.as_ref());
-        let others: Vec<&RowScores> = [&equal_rows, &single_rows].into_iter().chain(global_rows).collect();
+        let by_part = |weights: &[f64]| nested::with_cuts_of_others(problem, &*bound, weights);
+        let own = [by_part(&baselines[0])?, by_part(&baselines[1])?];
+        let others = [own[0].as_ref().unwrap_or(&equal_rows), own[1].as_ref().unwrap_or(&single_rows)];
+        let others: Vec<&RowScores> = others.into_iter().chain(global_rows).collect();
         let gains = bootstrap::gains(&*bound, &run.rows, &others, &unit, options.replicates, options.seed);
         (over_equal, over_single) = (gains.first().copied(), gains.get(1).copied());
         over_global = gains.get(2).copied();
-        let chosen = options.limits.are_sparse().then(|| constraints.only(|member| found.weights[member] != 0.0));
-        let face = chosen.flatten().unwrap_or_else(|| constraints.clone());
-        let exact = matches!(solver, SolverName::Newton | SolverName::Quadratic | SolverName::Multistart);
         let most = (20_000 / members.len()).clamp(50, SPREAD_REPLICATES);
-        let replicates = if exact { options.replicates.min(most) } else { 0 };
-        spread = spread::spread(&here, &face, &found.weights, &unit, replicates, options.seed);
         let deadline = options.honest_budget.map(|budget| honest_started + budget);
-        let task = Task { constraints: &face, watch: Watch { deadline, ..watch }, ..task };
-        // Weights by part, and a calibrated blend, have no such neighbors.
-        if granular.is_none() && post.is_empty() && members.len() <= MOST_LEFT_OUT {
-            without = without::without(&here, solver, &task, &found);
-        }
+        let task = Task { watch: Watch { deadline, ..watch }, ..task };
+        let again = |constraints: &Constraints| {
+            let task = Task { constraints, start: None, ..task };
+            fit::within_limits(&here, &options.limits, solver, &task, &mut Effort::default()).ok()
+        };
+        let asked = Asked {
+            replicates: options.replicates.min(most),
+            seed: options.seed,
+            unit: &unit,
+            parts: if granular.is_some() { &[] } else { &run.nested.parts },
+            // Weights by part, and a calibrated blend, have no such neighbors.
+            leave_out: granular.is_none() && options.calibrate.is_none() && members.len() <= MOST_LEFT_OUT,
+            again: options.limits.are_sparse().then_some(&again),
+        };
+        known = around(&here, solver, &task, &found, &asked);
     }
     Ok(Outcome {
         score: rows.score(&*bound),
@@ -453,8 +467,9 @@ pub fn search(problem: &Problem<'_>, options: &Options, control: &Control<'_>) -
         solver,
         gain_over_equal: over_equal,
         gain_over_single: over_single,
-        spread,
-        without,
+        spread_by: known.spread.as_ref().map(|(_, by)| *by),
+        spread: known.spread.map(|(spread, _)| spread),
+        without: known.without,
         stop,
         gap: found.gap,
         effort,

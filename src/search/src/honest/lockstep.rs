@@ -9,9 +9,12 @@ use crate::{
     drive::{self, State, Stop, Verdict},
     objective::{Apart, Curve, Objective, Slope},
     quadratic_program,
-    solver::{Found, SolverName, Task, solve},
+    solver::{Found, SolverName, Task, face, solve, suit_faces},
 };
 use argmin::core::{Error, KV, Problem, Solver};
+
+/// Choices of members after which parts are left to searches of their own.
+const FACES: usize = 5;
 
 /// Rounds after which a part is left to a search of its own.
 const ROUNDS: u64 = 8;
@@ -24,6 +27,9 @@ pub(super) fn search(
     task: &Task<'_>,
     (cold, warm): (f64, f64),
 ) -> Vec<Option<Found>> {
+    if suit_faces(task.objective, task.constraints) {
+        return on_faces(apart, start, task, task.tolerance.max(warm));
+    }
     let starts = previews(apart, task);
     let tolerance = task.tolerance.max(if starts.is_some() { cold } else { warm });
     let parts = match starts {
@@ -37,11 +43,18 @@ pub(super) fn search(
             });
             parts.collect()
         }
-        None => {
-            let curves = apart.curves(start).into_iter();
-            curves.map(|curve| Part::new(start, curve, task.constraints, tolerance)).collect()
-        }
+        None => from(apart, start, task.constraints, tolerance),
     };
+    side_by_side(apart, parts, task, tolerance)
+}
+
+/// All parts at `start`.
+fn from(apart: &Apart<'_>, start: &[f64], constraints: &Constraints, tolerance: f64) -> Vec<Part> {
+    apart.curves(start).into_iter().map(|curve| Part::new(start, curve, constraints, tolerance)).collect()
+}
+
+/// Steps of all parts until each is certified or stuck.
+fn side_by_side(apart: &Apart<'_>, parts: Vec<Part>, task: &Task<'_>, tolerance: f64) -> Vec<Option<Found>> {
     let solver = Lockstep { parts, constraints: task.constraints.clone(), tolerance };
     let joined: Vec<f64> = solver.parts.iter().flat_map(|part: &Part| part.weights.iter().copied()).collect();
     let driven = drive::execute(apart, solver, Some(joined.clone()), joined, ROUNDS, task.watch);
@@ -55,6 +68,46 @@ pub(super) fn search(
         Some(Found { weights: part.weights, loss: part.curve.value, stop, gap: Some(part.gap) })
     });
     found.collect()
+}
+
+/// Of many members the few that have weight or are about to have some, in any part; then a slope of all of them says
+/// whether one is missing.
+fn on_faces(apart: &Apart<'_>, start: &[f64], task: &Task<'_>, tolerance: f64) -> Vec<Option<Found>> {
+    let n = start.len();
+    let mut at = vec![Some(start.to_vec()); apart.n_parts()];
+    let mut found: Vec<Option<Found>> = vec![None; apart.n_parts()];
+    let mut members: Vec<usize> = Vec::new();
+    for _ in 0..FACES {
+        let mut missing = false;
+        for (number, slope) in apart.slopes(&at).into_iter().enumerate() {
+            let (Some(weights), Some(Slope { value, gradient })) = (at[number].take(), slope) else { continue };
+            let gap = task.constraints.gap(&weights, &gradient);
+            if gap <= tolerance * value.abs().max(1.0) {
+                let stop = Stop::Certified { gap };
+                found[number] = Some(Found { weights, loss: value, stop, gap: Some(gap) });
+            } else {
+                members.extend(face(&weights, &gradient));
+                missing = true;
+            }
+        }
+        if !missing || task.watch.cut().is_some() {
+            break;
+        }
+        members.sort_unstable();
+        members.dedup();
+        let constraints = task.constraints.select(&members);
+        let few = apart.only(&members);
+        let from =
+            from(&few, &members.iter().map(|&member| start[member]).collect::<Vec<_>>(), &constraints, 0.5 * tolerance);
+        let task = Task { constraints: &constraints, ..*task };
+        for (number, few) in side_by_side(&few, from, &task, 0.5 * tolerance).into_iter().enumerate() {
+            let Some(few) = few.filter(|_| found[number].is_none()) else { continue };
+            let mut weights = vec![0.0; n];
+            members.iter().zip(&few.weights).for_each(|(&member, weight)| weights[member] = *weight);
+            at[number] = Some(weights);
+        }
+    }
+    found
 }
 
 /// The optimum of each part's preview, which knows the other parts alone.
@@ -152,7 +205,7 @@ impl<'p, 'a> Solver<&'p Apart<'a>, State> for Lockstep {
             (part.weights, part.gap) = (target, gap);
             part.rise(self.tolerance);
         }
-        let cost = self.parts.iter().map(|part| part.curve.value).sum();
+        let cost = self.parts.iter().map(|part| part.curve.value).sum::<f64>() / self.parts.len() as f64;
         let joined = self.parts.iter().flat_map(|part| part.weights.iter().copied()).collect();
         Ok((state.param(joined).cost(cost), None))
     }

@@ -1,6 +1,9 @@
 //! Scores that do not flatter: of rows that took no part in the choice of the weights, and with their noise.
 
+pub(crate) mod around;
 pub mod bootstrap;
+#[cfg(test)]
+mod fair;
 #[cfg(test)]
 mod laws;
 mod lockstep;

@@ -5,11 +5,11 @@ use super::{
     row_scores::{RowScores, fitted_step},
 };
 use crate::{
-    drive::Stop,
+    drive::{Stop, Watch},
     objective::{Effort, Mean, Objective, Remembered, cv},
     sample::Sample,
     search::{Problem, SearchError},
-    solver::{Found, SolverName, Task, solve},
+    solver::{Found, SolverName, Task, has_walls, solve},
 };
 use blend_core::{
     Fingerprint, Oof, Predictions, RowSet,
@@ -17,6 +17,8 @@ use blend_core::{
     pool::Pool,
     post::{self, PostStep},
 };
+
+use std::time::{Duration, Instant};
 
 /// Nested scores of a search.
 #[derive(Debug, Clone, PartialEq)]
@@ -122,6 +124,30 @@ impl Outer {
         Ok(fitted_step(&*bound, pool, &train))
     }
 
+    /// Judges a blend of the part's rows, with the cuts that the other rows choose, into `rows`; the score of the part,
+    /// where it has one of its own, and the cuts. A part without a score still takes part in that of all rows.
+    fn judge(
+        &self,
+        problem: &Problem<'_>,
+        (bound, own): (&dyn Bound, Option<&dyn Bound>),
+        weights: &[f64],
+        rows: &mut RowScores,
+    ) -> Result<(Option<f64>, Option<PostStep>), SearchError> {
+        let weighted: Vec<_> = problem.members.members().iter().zip(weights.iter().copied()).collect();
+        let pool = Pool::new(&weighted, problem.space, bound.preparation());
+        let step = self.step(problem, bound, &pool)?;
+        if let Some(own) = own {
+            let row_local = problem.space.get().info().row_local;
+            let judged = RowScores::after(own, &pool, &self.held_out, row_local, step.as_ref());
+            rows.scatter(&self.inside, &judged);
+            return Ok((Some(judged.score(own)), step));
+        }
+        let mut blend = pool.whole(&self.held_out);
+        step.iter().for_each(|step| post::apply(step, &mut blend, None));
+        rows.judge_each(bound, &self.inside, &blend);
+        Ok((None, step))
+    }
+
     /// The rows of the scope outside the part.
     pub(crate) fn train(&self, problem: &Problem<'_>) -> Result<RowSet, SearchError> {
         let held_out = self.held_out.mask();
@@ -141,6 +167,8 @@ pub(crate) struct Before<'a> {
     pub(crate) sample: Option<&'a Sample>,
     /// The optimum of all rows, where it is certified: of a convex loss.
     pub(crate) certified: Option<&'a [f64]>,
+    /// The time that it had, which each part has too.
+    pub(crate) time_limit: Option<Duration>,
 }
 
 /// Searches again without each part and scores the part. Nothing of a part reaches its own weights: a loss that may
@@ -160,7 +188,7 @@ pub(crate) fn run(
     let bounds: Vec<Option<Box<dyn Bound>>> =
         outers.iter().map(|outer| problem.metric.bind(problem.truth.on(&outer.held_out)).ok()).collect();
     // Nothing can start from an optimum that is not proven: it could be one of several.
-    let start = before.certified.filter(|_| row_local);
+    let start = before.certified.filter(|_| row_local && !has_walls(task));
     let lockstep = start.and_then(|start| in_lockstep(problem, &members, &outers, task, start));
     let apart = match lockstep {
         None => start.and_then(|start| parts(problem, &members, &outers, &bounds, start)),
@@ -182,20 +210,7 @@ pub(crate) fn run(
             None => cold(problem, &members, outer, task, before, &mut run.effort)?,
         };
         run.interrupted |= found.stop == Stop::Interrupted;
-        let weighted: Vec<_> = members.iter().copied().zip(found.weights.iter().copied()).collect();
-        let pool = Pool::new(&weighted, problem.space, bound.preparation());
-        let step = outer.step(problem, bound, &pool)?;
-        // A part without a score of its own still takes part in the pooled one.
-        let score = if let Some(part_bound) = &bounds[number] {
-            let judged = RowScores::after(&**part_bound, &pool, &outer.held_out, row_local, step.as_ref());
-            run.rows.scatter(&outer.inside, &judged);
-            Some(judged.score(&**part_bound))
-        } else {
-            let mut blend = pool.whole(&outer.held_out);
-            step.iter().for_each(|step| post::apply(step, &mut blend, None));
-            run.rows.judge_each(bound, &outer.inside, &blend);
-            None
-        };
+        let (score, step) = outer.judge(problem, (bound, bounds[number].as_deref()), &found.weights, &mut run.rows)?;
         let (n_rows, post) = (outer.inside.len(), step.into_iter().collect());
         run.nested.parts.push(Part { label: outer.label, weights: found.weights, post, score, n_rows });
         if run.interrupted {
@@ -209,6 +224,24 @@ pub(crate) fn run(
     }
     run.nested.score = run.rows.score(bound);
     Ok(run)
+}
+
+/// Every row judged with `weights`, and with the cuts that the rows outside its part choose: what a blend whose cuts are
+/// chosen so may be compared with. `None` where the metric has no cuts.
+pub(crate) fn with_cuts_of_others(
+    problem: &Problem<'_>,
+    bound: &dyn Bound,
+    weights: &[f64],
+) -> Result<Option<RowScores>, SearchError> {
+    if bound.cuts().is_none() {
+        return Ok(None);
+    }
+    let mut rows = RowScores::empty(bound);
+    for outer in Outer::all(problem, &labels(problem).0)? {
+        let own = problem.metric.bind(problem.truth.on(&outer.held_out)).ok();
+        outer.judge(problem, (bound, own.as_deref()), weights, &mut rows)?;
+    }
+    Ok(Some(rows))
 }
 
 /// The searches without each part from the optimum of all rows, side by side, where the loss is one of single cells;
@@ -281,7 +314,10 @@ fn cold(
     let train = outer.train(problem)?;
     let bound = problem.metric.bind(problem.truth.on(&train))?;
     let objective = cv::objective(members, &train, &*bound, problem.space, problem.domain.sums_to_one());
-    let inner = Task { objective: &*objective, tolerance: task.tolerance.max(TOLERANCE), start: None, ..*task };
+    let deadline = before.time_limit.map(|limit| Instant::now() + limit);
+    let watch = Watch { deadline, ..task.watch };
+    let tolerance = task.tolerance.max(TOLERANCE);
+    let inner = Task { objective: &*objective, tolerance, start: None, watch, ..*task };
     let mut spent = Effort::default();
     let start = before.sample.and_then(|sample| sample.start(problem, &train, before.solver, &inner, &mut spent));
     let found = solve(before.solver, &Task { start: start.as_deref(), ..inner });

@@ -4,8 +4,14 @@
 //! that of the quadratic model with the replicate's gradient and the Hessian of all rows (the one-step bootstrap: Davidson
 //! and MacKinnon 1999), so a replicate costs a sum over the units and a K x K program, and no pass over the data.
 
-use super::bootstrap::percentile;
-use crate::{constraints::Constraints, fit::Rows, objective::slopes::unit_slopes, quadratic_program, random::Random};
+use super::{bootstrap::percentile, nested::Part};
+use crate::{
+    constraints::Constraints,
+    fit::Rows,
+    objective::{Curve, slopes::unit_slopes},
+    quadratic_program,
+    random::Random,
+};
 use blend_core::{Oof, Predictions};
 use rayon::prelude::*;
 
@@ -23,12 +29,13 @@ pub struct Spread {
 /// Units that are drawn: above that, units are pooled at random, which costs no precision that shows.
 const MAX_UNITS: usize = 2_000;
 
-/// The spread of `weights`, the optimum over `rows`; `None` where the loss has no derivatives, or all rows are one unit.
+/// The spread of weights, the optimum over `rows` where the loss has this `curve`; `None` where it has no derivatives by
+/// row, or all rows are one unit.
 /// `unit` numbers the unit of each row.
 pub(crate) fn spread(
     rows: &Rows<'_>,
     constraints: &Constraints,
-    weights: &[f64],
+    (weights, curve): (&[f64], &Curve),
     unit: &[u32],
     replicates: usize,
     seed: u64,
@@ -44,7 +51,6 @@ pub(crate) fn spread(
     };
     let n_units = n_units.min(MAX_UNITS);
     let n = weights.len();
-    let hessian = rows.objective.curve(weights)?.hessian;
     let members: Vec<&Predictions<Oof>> = rows.problem.members.members().iter().collect();
     let slopes = unit_slopes(&members, rows.set, rows.bound, rows.problem.space, weights, &pooled, n_units)?;
     let drawn: Vec<Vec<f64>> = (0..replicates)
@@ -61,7 +67,7 @@ pub(crate) fn spread(
                 gradient.iter_mut().zip(cells).for_each(|(sum, slope)| *sum += count * slope);
             }
             gradient.iter_mut().for_each(|slope| *slope /= mass.max(f64::MIN_POSITIVE));
-            quadratic_program::solve(weights, &gradient, &hessian, constraints)
+            quadratic_program::solve(weights, &gradient, &curve.hessian, constraints)
         })
         .collect();
     Some(
@@ -75,4 +81,28 @@ pub(crate) fn spread(
             })
             .collect(),
     )
+}
+
+/// The spread by the weights that were chosen without each outer part: the jackknife that leaves out groups (Quenouille
+/// 1956, Tukey 1958), for weights that no step of a model moves. `None` of fewer than two parts.
+pub(crate) fn jackknife(parts: &[Part], weights: &[f64], constraints: &Constraints) -> Option<Vec<Spread>> {
+    /// Standard deviations on either side of an interval of 95 %.
+    const SIDE: f64 = 1.96;
+    let n = parts.len() as f64;
+    if parts.len() < 2 || parts.iter().any(|part| part.weights.len() != constraints.n) {
+        return None;
+    }
+    let of = |member: usize| {
+        let mean = parts.iter().map(|part| part.weights[member]).sum::<f64>() / n;
+        let squares = parts.iter().map(|part| (part.weights[member] - mean).powi(2)).sum::<f64>();
+        let deviation = ((n - 1.0) / n * squares).sqrt();
+        let (low, high) = (constraints.low[member], constraints.high[member]);
+        let at = weights[member];
+        Spread { deviation, low: (at - SIDE * deviation).max(low), high: (at + SIDE * deviation).min(high) }
+    };
+    let mut spread: Vec<Spread> = (0..constraints.n).map(of).collect();
+    if constraints.sums_to_one && constraints.low.iter().all(|low| *low >= 0.0) {
+        spread.iter_mut().for_each(|it| it.high = it.high.min(1.0));
+    }
+    Some(spread)
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     fit::Rows,
+    objective::Curve,
     quadratic_program,
     solver::{Found, SolverName, Task},
 };
@@ -19,12 +20,22 @@ pub struct Without {
 const TOLERANCE: f64 = 1e-9;
 
 /// The oriented loss without each member: `None` for members that cannot go, or that have no weight and so change
-/// nothing. The quadratic model of the loss gives the start, and the members that may take the place of the one that
-/// leaves; the search then sees those alone.
-pub(crate) fn without(rows: &Rows<'_>, solver: SolverName, task: &Task<'_>, found: &Found) -> Vec<Option<Without>> {
-    // Only next to an optimum does the model say where the next one is.
-    let exact = matches!(solver, SolverName::Newton | SolverName::Quadratic | SolverName::Multistart);
-    let model = if exact { rows.objective.curve(&found.weights) } else { None };
+/// nothing. The quadratic model of the loss, which is only known next to an optimum, gives the start, and the members
+/// that may take the place of the one that leaves; the search then sees those alone.
+pub(crate) fn without(
+    rows: &Rows<'_>,
+    solver: SolverName,
+    task: &Task<'_>,
+    found: &Found,
+    model: Option<&Curve>,
+) -> Vec<Option<Without>> {
+    // A stand-in, moved so that value and slope at the optimum are the loss's own, is as good as the loss around it.
+    let preview = model.and_then(|model| {
+        let preview = rows.objective.preview()?;
+        let at = preview.slope(&found.weights)?;
+        let turn: Vec<f64> = model.gradient.iter().zip(&at.gradient).map(|(loss, preview)| loss - preview).collect();
+        Some((preview, model.value - at.value, turn))
+    });
     let direction = rows.bound.direction();
     let weights = &found.weights;
     (0..weights.len())
@@ -36,18 +47,19 @@ pub(crate) fn without(rows: &Rows<'_>, solver: SolverName, task: &Task<'_>, foun
             let mut rest = weights.clone();
             rest[gone] = 0.0;
             let from = face.mend(&rest);
-            let loss = match (&model, rows.objective.preview()) {
+            let loss = match (model, &preview) {
                 (None, _) => rows.objective.value(&from),
-                // The stand-in's optimum is so close that its loss differs from the best in no digit that is read.
-                (Some(_), Some(preview)) => {
+                (Some(_), Some((preview, shift, turn))) => {
                     let task = Task {
-                        objective: preview,
+                        objective: *preview,
                         constraints: &face,
                         start: Some(&from),
                         tolerance: TOLERANCE,
                         ..*task
                     };
-                    rows.objective.value(&SolverName::Newton.get().run(&task).weights)
+                    let to = SolverName::Newton.get().run(&task).weights;
+                    let turned = turn.iter().zip(to.iter().zip(weights)).map(|(turn, (to, from))| turn * (to - from));
+                    preview.value(&to) + shift + turned.sum::<f64>()
                 }
                 (Some(model), _) => {
                     let slope = model.slope_at(weights, &from);

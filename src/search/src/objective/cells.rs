@@ -6,6 +6,7 @@
 mod apart;
 mod direct;
 mod rare;
+mod walled;
 
 use super::{
     Curve, Effort, Meter, Objective, Slope,
@@ -17,7 +18,8 @@ use blend_core::{Block, judge::Cells};
 use rare::{Narrow, Rare};
 use rayon::prelude::*;
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
+use walled::Walled;
 
 /// A mean of [`Cells`] over everything a [`Feed`] gives.
 pub(crate) struct CellObjective<'a> {
@@ -27,7 +29,12 @@ pub(crate) struct CellObjective<'a> {
     runs: Runs,
     rare: OnceLock<Option<Rare>>,
     sample: Option<Box<CellObjective<'static>>>,
-    meter: Meter,
+    /// Whether second derivatives change so fast that those of a step before mislead.
+    steep: bool,
+    /// Counts its reads, and those of the losses that were made of it.
+    meter: Arc<Meter>,
+    /// The share of the data that one pass reads.
+    share: f64,
 }
 
 /// Bytes that partial sums may take: their number is a function of the problem alone, never of the threads.
@@ -115,7 +122,7 @@ impl Mixture {
         if let Some(range) = self.range {
             kernels::clamp(&mut u[..n], range);
         }
-        !self.wall || u[..n].iter().all(|u| *u <= 1.0)
+        !self.wall || kernels::wall(&mut u[..n])
     }
 }
 
@@ -163,17 +170,28 @@ impl<'a> CellObjective<'a> {
             feed.clamp(range);
         }
         let runs = Runs::one(feed.n_rows());
-        Self { feed, cells, runs, rare: OnceLock::new(), sample: None, meter: Meter::default() }
+        let (rare, meter) = (OnceLock::new(), Arc::default());
+        Self { feed, cells, runs, rare, sample: None, steep: false, meter, share: 1.0 }
+    }
+
+    /// One read that judged `evaluations` weight vectors.
+    fn pass(&self, evaluations: usize) {
+        self.meter.part_of_pass(self.share, evaluations);
     }
 
     /// With the same loss over some of the rows.
     pub(crate) fn with_sample(self, sample: Option<CellObjective<'static>>) -> Self {
+        let share = |sample: &CellObjective<'_>| sample.feed.n_cells() as f64 / self.feed.n_cells() as f64;
+        let sample = sample.map(|it| CellObjective { meter: self.meter.clone(), share: share(&it), ..it });
         Self { sample: sample.map(Box::new), ..self }
     }
 
     /// The loss of blends of some members alone.
     fn of(&self, members: &[usize]) -> CellObjective<'_> {
-        CellObjective { runs: self.runs.clone(), ..CellObjective::new(self.feed.only(members), Box::new(&*self.cells)) }
+        let share = self.share * members.len() as f64 / self.feed.n_members() as f64;
+        let of = CellObjective::new(self.feed.only(members), Box::new(&*self.cells));
+        // Of few members second derivatives cost little.
+        CellObjective { runs: self.runs.clone(), meter: self.meter.clone(), share, steep: true, ..of }
     }
 
     /// Runs `each` over every chunk and adds up what it returns, in grid order.
@@ -303,7 +321,7 @@ impl<'a> CellObjective<'a> {
 
     /// Loss and derivatives by way of entered copies.
     fn copied(&self, weights: &[f64], want_hessian: bool) -> Curve {
-        self.meter.pass(1);
+        self.pass(1);
         let zero = Sums::zero(weights.len(), want_hessian);
         let mixture = self.mixture(weights);
         let sums = self.reduce(
@@ -334,7 +352,7 @@ impl Objective for CellObjective<'_> {
         if let Some(curve) = self.direct(weights, false) {
             return curve.value;
         }
-        self.meter.pass(1);
+        self.pass(1);
         let mixture = self.mixture(weights);
         let total = self.reduce(
             8,
@@ -367,8 +385,43 @@ impl Objective for CellObjective<'_> {
         self.rare().map(|rare| rare as &dyn Objective)
     }
 
+    fn bends_cheaply(&self) -> bool {
+        self.steep || self.preview().is_some()
+    }
+
     fn sampled(&self) -> Option<&dyn Objective> {
         self.sample.as_deref().map(|sample| sample as &dyn Objective)
+    }
+
+    fn room(&self, from: &[f64], to: &[f64]) -> f64 {
+        let mean = |weights: &[f64]| !self.mixture(weights).wall;
+        if self.cells.member_range().is_none() || mean(from) && mean(to) {
+            return f64::INFINITY;
+        }
+        self.pass(1);
+        let terms = |weights: &[f64]| weights.iter().copied().enumerate().collect::<Vec<_>>();
+        let (from, to) = (terms(from), terms(to));
+        self.reduce(
+            8,
+            || f64::INFINITY,
+            |room, scratch, chunk| {
+                let whole = kernels::padded(chunk.n);
+                let Scratch { u, d, .. } = scratch;
+                kernels::mix(chunk.x, chunk.stride, &from, &mut u[..whole]);
+                kernels::mix(chunk.x, chunk.stride, &to, &mut d[..whole]);
+                *room = room.min(kernels::room(&u[..chunk.n], &d[..chunk.n]));
+            },
+            |total, part| *total = total.min(part),
+        )
+    }
+
+    fn walled(&self, width: f64) -> Option<Box<dyn Objective + '_>> {
+        self.cells.member_range()?;
+        let n_cells = (self.feed.n_outputs() * self.feed.n_rows()) as f64;
+        let cells = Walled { cells: &*self.cells, width: width * self.cells.mass() / n_cells };
+        let every: Vec<usize> = (0..self.feed.n_members()).collect();
+        let walled = CellObjective::new(self.feed.only(&every), Box::new(cells));
+        Some(Box::new(CellObjective { steep: true, meter: self.meter.clone(), share: self.share, ..walled }))
     }
 
     /// With rare positives second derivatives are cheap anyway.
@@ -386,7 +439,7 @@ impl Objective for CellObjective<'_> {
 
     fn toward(&self, weights: &[f64], step: f64) -> Vec<f64> {
         let k = weights.len();
-        self.meter.pass(k);
+        self.pass(k);
         let range = self.cells.member_range();
         let mixture = Mixture::new(weights, range);
         let bounded = range.is_some();

@@ -22,6 +22,34 @@ const WIDTH: usize = 8;
 /// The interval that changes nothing.
 pub(crate) const EVERYWHERE: (f64, f64) = (f64::NEG_INFINITY, f64::INFINITY);
 
+/// Blends of probabilities may lie this far above one: by rounding.
+const ABOVE: f64 = 1e-12;
+
+/// Whether blends of probabilities are at most one; those that rounding put above it are moved there.
+pub(crate) fn wall(u: &mut [f64]) -> bool {
+    let highest = u.iter().fold(0.0, |highest, u| if *u > highest { *u } else { highest });
+    if highest > 1.0 && highest <= 1.0 + ABOVE {
+        clamp(u, (f64::NEG_INFINITY, 1.0));
+    }
+    highest <= 1.0 + ABOVE
+}
+
+/// The least share of the way from `u` to `to` at which a cell reaches 0 or 1.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw", "x86_64+avx2"))]
+pub(crate) fn room(u: &[f64], to: &[f64]) -> f64 {
+    let mut least = [f64::INFINITY; LANES];
+    for (u, to) in u.chunks(LANES).zip(to.chunks(LANES)) {
+        for ((least, u), to) in least.iter_mut().zip(u).zip(to) {
+            let step = to - u;
+            let wall = if step > 0.0 { 1.0 - u } else { -u };
+            // Cells that hardly move are held where they are by members that are all certain.
+            let share = if step.abs() > ABOVE { wall / step } else { f64::INFINITY };
+            *least = if share < *least { share } else { *least };
+        }
+    }
+    least.iter().fold(f64::INFINITY, |least, share| least.min(*share))
+}
+
 /// `n` rounded up to whole lanes.
 pub(crate) fn padded(n: usize) -> usize {
     n.next_multiple_of(LANES)

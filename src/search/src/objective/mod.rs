@@ -95,7 +95,7 @@ pub trait Objective: Send + Sync {
         let _ = members;
         None
     }
-    /// Whether second derivatives cost hardly more than the slope alone.
+    /// Whether second derivatives are taken anew in every step: they cost hardly more than the slope, or change fast.
     fn bends_cheaply(&self) -> bool {
         self.preview().is_some()
     }
@@ -105,6 +105,18 @@ pub trait Objective: Send + Sync {
     }
     /// A smoother relative of the loss: the same data, kinks rounded off over `width` times the errors' own scale.
     fn smoothed(&self, width: f64) -> Option<Box<dyn Objective + '_>> {
+        let _ = width;
+        None
+    }
+    /// How much of the way from one vector of weights to another stays inside the loss's domain, where its edge is far
+    /// from a minimum of its own accord: more than 1 where all of it does.
+    fn room(&self, from: &[f64], to: &[f64]) -> f64 {
+        let _ = (from, to);
+        f64::INFINITY
+    }
+    /// The loss with a barrier of this width at the edge of its domain, where blends that are no means of members may
+    /// leave it: `2 width` bounds what it hides of the loss of any allowed weights.
+    fn walled(&self, width: f64) -> Option<Box<dyn Objective + '_>> {
         let _ = width;
         None
     }
@@ -287,6 +299,7 @@ impl std::ops::AddAssign for Effort {
 /// Counts calls as they happen, from any thread.
 #[derive(Debug, Default)]
 pub(crate) struct Meter {
+    /// In millionths.
     passes: AtomicU64,
     evaluations: AtomicU64,
 }
@@ -294,7 +307,12 @@ pub(crate) struct Meter {
 impl Meter {
     /// One read of all data that judged `evaluations` weight vectors.
     pub(crate) fn pass(&self, evaluations: usize) {
-        self.passes.fetch_add(1, Ordering::Relaxed);
+        self.part_of_pass(1.0, evaluations);
+    }
+
+    /// The same of a share of the data.
+    pub(crate) fn part_of_pass(&self, share: f64, evaluations: usize) {
+        self.passes.fetch_add((1e6 * share) as u64, Ordering::Relaxed);
         self.evaluations.fetch_add(evaluations as u64, Ordering::Relaxed);
     }
 
@@ -305,7 +323,7 @@ impl Meter {
 
     pub(crate) fn effort(&self) -> Effort {
         Effort {
-            passes: self.passes.load(Ordering::Relaxed) as f64,
+            passes: self.passes.load(Ordering::Relaxed) as f64 / 1e6,
             evaluations: self.evaluations.load(Ordering::Relaxed),
         }
     }

@@ -4,7 +4,7 @@
 use super::{Found, GreedyStart, Info, SolverName, Strategy, Task, alone, lowest};
 use crate::{
     constraints::Constraints,
-    drive::{self, Seen, State, Stop, Verdict, Watch},
+    drive::{self, Seen, State, Stop, Tick, Verdict, Watch, starting},
     objective::Move,
     random::Random,
 };
@@ -68,7 +68,10 @@ fn starts(task: &Task<'_>) -> Vec<Vec<f64>> {
     starts.push(GreedyStart::weights(task, PICKS));
     if let Some(smooth) = task.objective.surrogate() {
         let solver = SolverName::suited_to(smooth);
-        starts.push(solver.get().run(&Task { objective: smooth, tolerance: 1e-6, start: None, ..*task }).weights);
+        let tick = |tick: &Tick| (task.watch.tick)(&starting(tick));
+        let watch = task.watch.with_tick(&tick);
+        let task = Task { objective: smooth, tolerance: 1e-6, start: None, watch, ..*task };
+        starts.push(solver.get().run(&task).weights);
     }
     let mut ranked: Vec<(f64, Vec<f64>)> =
         starts.into_iter().map(|start| (task.objective.value(&start), start)).collect();

@@ -149,6 +149,11 @@ impl FromStr for SolverName {
     }
 }
 
+pub(crate) use newton::{
+    faces::{face, suit as suit_faces},
+    walls::stand as has_walls,
+};
+
 /// Position of the lowest loss, the first of equals.
 pub(crate) fn lowest(losses: &[f64]) -> usize {
     losses.iter().enumerate().fold(0, |best, (i, loss)| if *loss < losses[best] { i } else { best })
@@ -163,9 +168,6 @@ pub(crate) fn alone(objective: &dyn Objective) -> Vec<f64> {
 #[must_use]
 pub fn solve(name: SolverName, task: &Task<'_>) -> Found {
     let found = name.get().run(task);
-    if matches!(name, SolverName::Equal | SolverName::SingleBest) {
-        return found;
-    }
     let proven = matches!(found.stop, Stop::Certified { .. });
     let mut best = found;
     // A certificate already bounds what either baseline could be better by.

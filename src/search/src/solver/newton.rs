@@ -4,12 +4,13 @@
 //! `max_v gradient . (w - v)` ends it. Log losses are self-concordant and need 5 to 9 passes from anywhere, 2 or 3 from
 //! the optimum of a sample (mixsqp: Kim, Carbonetto, Stephens and Anitescu, JCGS 2020).
 
-mod faces;
+pub(super) mod faces;
+pub(super) mod walls;
 
 use super::{Found, Info, Strategy, Task};
 use crate::{
     constraints::Constraints,
-    drive::{self, Driven, Seen, State, Stop, Verdict},
+    drive::{self, Driven, Seen, State, Stop, Tick, Verdict},
     objective::{Curve, Objective},
     quadratic_program,
 };
@@ -48,6 +49,8 @@ fn foreseen(task: &Task<'_>) -> Option<Vec<f64>> {
         (None, Some(sample)) => (sample, 1e-7),
         (None, None) => return None,
     };
+    let tick = |tick: &Tick| (task.watch.tick)(&drive::starting(tick));
+    let task = &Task { watch: task.watch.with_tick(&tick), ..*task };
     let found = descend_to(task, known, first(task, known), tolerance, 60);
     found.loss.is_finite().then_some(found.weights)
 }
@@ -73,6 +76,9 @@ pub(super) fn descend(task: &Task<'_>, start: Vec<f64>) -> Found {
     if task.objective.smoothed(1.0).is_some() {
         return through_kinks(task, start);
     }
+    if walls::stand(task) {
+        return walls::descend(task, start);
+    }
     descend_to(task, task.objective, start, task.tolerance, 300)
 }
 
@@ -93,6 +99,8 @@ fn plainly(task: &Task<'_>, objective: &dyn Objective, start: Vec<f64>, toleranc
     // The steps' own limit is nobody's budget.
     let stop = if stop == Stop::Budget && task.watch.cut().is_none() { Stop::Stalled } else { stop };
     let gap = solver.convex.then_some(solver.gap).filter(|gap| gap.is_finite());
+    // What is proven is proven of the last weights: others may tie with their loss within its rounding.
+    let (weights, loss) = solver.measured.filter(|_| gap.is_some()).unwrap_or((weights, loss));
     Found { weights, loss, stop, gap }
 }
 
@@ -134,6 +142,8 @@ pub(super) struct Newton {
     convex: bool,
     tolerance: f64,
     at: Option<Curve>,
+    /// The weights that the gap is of, and their loss.
+    measured: Option<(Vec<f64>, f64)>,
     /// Whether the Hessian is that of the weights and not one of a step before.
     fresh: bool,
     gap: f64,
@@ -153,7 +163,7 @@ const SETTLED: f64 = 1e-13;
 impl Newton {
     fn new(constraints: Constraints, convex: bool, tolerance: f64) -> Self {
         let (gap, fresh) = (f64::INFINITY, true);
-        Self { constraints, convex, tolerance, at: None, fresh, gap, without_progress: 0, stop: None }
+        Self { constraints, convex, tolerance, at: None, measured: None, fresh, gap, without_progress: 0, stop: None }
     }
 
     fn certifies(&self) -> bool {
@@ -184,6 +194,7 @@ impl Newton {
 
     fn measure(&mut self, weights: &[f64], curve: &Curve) {
         self.gap = self.constraints.gap(weights, &curve.gradient);
+        self.measured = Some((weights.to_vec(), curve.value));
         if self.certifies() && self.gap <= self.tolerance * curve.value.abs().max(1.0) {
             self.stop = Some(Stop::Certified { gap: self.gap });
         }
@@ -207,7 +218,9 @@ impl Newton {
         // And where the Hessian is a stand-in for another one, what gradients tell of that is better from the start.
         let known = if self.convex { decrease < near * curve.value.abs() } else { true };
         let keep_hessian = known && !objective.bends_cheaply();
-        let mut length = 1.0;
+        // Of the way to the edge of the loss's domain nearly all: a barrier tells how near is too near.
+        let room = 0.99 * objective.room(weights, target);
+        let mut length = if room < 1.0 { room } else { 1.0 };
         loop {
             let moved: Vec<f64> = if length == 1.0 {
                 target.to_vec()

@@ -43,7 +43,8 @@ impl<'a> Live<'a> {
 
     /// One iteration.
     pub(crate) fn tick(&self, tick: &Tick) {
-        let value = tick.loss.is_finite().then(|| self.direction.score(Loss::new(tick.loss)).0);
+        let value =
+            (tick.phase != Phase::Start && tick.loss.is_finite()).then(|| self.direction.score(Loss::new(tick.loss)).0);
         if let Some(written) = &self.trace {
             let mut trace = written.state.lock().unwrap_or_else(PoisonError::into_inner);
             if trace.1.is_ok() {
@@ -60,6 +61,7 @@ impl<'a> Live<'a> {
         }
         if self.screen.is_live() {
             let what = match tick.phase {
+                Phase::Start => "first steps",
                 Phase::Search => "searching",
                 Phase::Honest => "nested scores",
             };

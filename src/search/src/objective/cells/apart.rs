@@ -58,10 +58,6 @@ impl<'a> Apart<'a> {
         self.0.runs.n_parts()
     }
 
-    pub(crate) fn n_members(&self) -> usize {
-        self.0.feed.n_members()
-    }
-
     /// The same of blends of some members alone.
     pub(crate) fn only(&self, members: &[usize]) -> Apart<'_> {
         Apart(self.0.of(members))
@@ -88,7 +84,7 @@ impl<'a> Apart<'a> {
 
     /// For each part the curve of the loss without it, all at the same weights.
     pub(crate) fn curves(&self, weights: &[f64]) -> Vec<Curve> {
-        self.0.meter.pass(1);
+        self.0.pass(1);
         let zero = Sums::zero(weights.len(), true);
         let mixture = self.0.mixture(weights);
         let inside = self.0.reduce(
@@ -113,7 +109,7 @@ impl<'a> Apart<'a> {
             .enumerate()
             .filter_map(|(part, weights)| Some((part, self.0.mixture(weights.as_deref()?))))
             .collect();
-        self.0.meter.pass(asked.len());
+        self.0.pass(asked.len());
         let zero = Sums::zero(self.0.feed.n_members(), false);
         let sums = self.0.reduce(
             zero.bytes() * asked.len(),

@@ -52,7 +52,7 @@ impl CellObjective<'_> {
         }
         let stored = self.feed.stored()?;
         let bounds = self.cells.member_range()?;
-        self.meter.pass(1);
+        self.pass(1);
         let mixture = self.mixture(weights);
         let zero = || Sums::zero(if want_gradient { weights.len() } else { 0 }, false);
         let total = self.pieces(
@@ -131,16 +131,16 @@ impl CellObjective<'_> {
         let Scratch { u, d, judged: few, slopes } = scratch;
         let (u, d) = (&mut u[..rows.len()], &mut d[..rows.len()]);
         blend(columns, &mixture.terms, rows.start, bounds, mixture.range.unwrap_or(kernels::EVERYWHERE), u);
-        let (of, to_slopes): (&[f64], &mut [f64]) = match judged {
+        let (of, to_slopes): (&mut [f64], &mut [f64]) = match judged {
             None => (u, &mut *d),
             Some(local) => {
                 for (few, &row) in few.iter_mut().zip(local) {
                     *few = u[row as usize - rows.start];
                 }
-                (&few[..local.len()], &mut slopes[..local.len()])
+                (&mut few[..local.len()], &mut slopes[..local.len()])
             }
         };
-        if mixture.wall && of.iter().any(|u| *u > 1.0) {
+        if mixture.wall && !kernels::wall(of) {
             sums.value = f64::INFINITY;
             return;
         }

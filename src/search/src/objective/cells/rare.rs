@@ -72,7 +72,7 @@ impl Rare {
         // No label has a say in which rows are taken.
         let taken = (0..feed.n_rows()).map(|row| u8::from(Random::new(row as u64).bits().is_multiple_of(one_in)));
         let wanted = Wanted { labels, taken: taken.collect(), limit: pick::large(objective) };
-        objective.meter.pass(0);
+        objective.pass(0);
         let nothing = Picked::new(k);
         let n_parts = objective.runs.n_parts();
         let zero = || vec![nothing.clone(); n_parts];

@@ -23,7 +23,7 @@ const JOIN: usize = 8;
 const PATIENCE: usize = 3;
 
 /// Whether this way suits the loss: the optimum is proven by the gap of the simplex.
-pub(super) fn suit(objective: &dyn Objective, constraints: &Constraints) -> bool {
+pub(crate) fn suit(objective: &dyn Objective, constraints: &Constraints) -> bool {
     constraints.n >= MANY
         && constraints.is_plain()
         && constraints.sums_to_one
@@ -72,11 +72,18 @@ pub(super) fn descend(task: &Task<'_>, objective: &dyn Objective, start: &[f64],
             rounds = PATIENCE;
         }
     };
+    if stop == Stop::Stalled {
+        // What faces leave open may be a matter of rounding on each: all members together have the last word.
+        let all = plainly(task, objective, weights.clone(), tolerance, 60);
+        if all.loss <= slope.value {
+            return Some(all);
+        }
+    }
     Some(Found { weights, loss: slope.value, stop, gap: Some(gap) })
 }
 
 /// The members with weight, and of the others those whose slopes are the lowest and low enough to gain weight.
-fn face(weights: &[f64], gradient: &[f64]) -> Vec<usize> {
+pub(crate) fn face(weights: &[f64], gradient: &[f64]) -> Vec<usize> {
     let mut members: Vec<usize> = (0..weights.len()).filter(|&member| weights[member] > 0.0).collect();
     let level = weights.iter().zip(gradient).map(|(w, g)| w * g).sum::<f64>();
     let mut others: Vec<usize> =
