@@ -298,10 +298,21 @@ pub(crate) fn of_spec(error: &blend_core::metric::SpecError, place: impl Display
 /// An unknown name of a catalogue, with the nearest ones.
 pub(crate) fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> Failure {
     let known: Vec<&str> = known.collect();
+    let some = || shortened(&known);
     let failure = Failure::usage(format!("no {what} is called `{name}`"));
     match blend_record::nearest(name, known.iter().copied()) {
-        Some(near) => failure.hint(format!("did you mean `{near}`? There are {}", known.join(", "))),
+        Some(near) => failure.hint(format!("did you mean `{near}`? There are {}", some())),
         None if known.is_empty() => failure.hint("there is none yet"),
-        None => failure.hint(format!("there are {}", known.join(", "))),
+        None => failure.hint(format!("there are {}", some())),
+    }
+}
+
+/// Names in a message: all of a few, the first of many.
+pub(crate) fn shortened<T: AsRef<str>>(names: &[T]) -> String {
+    const SHOWN: usize = 12;
+    let shown: Vec<&str> = names.iter().take(SHOWN).map(AsRef::as_ref).collect();
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
     }
 }

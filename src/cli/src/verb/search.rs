@@ -75,10 +75,9 @@ pub(crate) fn run(arguments: &Arguments, it: &Search, screen: &Screen) -> Result
     let live = Live::new(screen, context.metric.info().direction, it.trace.as_deref())?;
     let tick = |tick: &Tick| live.tick(tick);
     let control = Control { interrupted: &INTERRUPTED, tick: &tick };
-    let outcome = blend_search::search(&problem, &asked.options, &control).map_err(|error| {
-        let of_truth = matches!(error, blend_search::SearchError::Bind(_));
-        let place = context.competition.truth.as_ref().filter(|_| of_truth).unwrap_or(&context.competition.file);
-        Failure::from(error).at(context.show(place))
+    let outcome = blend_search::search(&problem, &asked.options, &control).map_err(|error| match error {
+        blend_search::SearchError::Bind(error) => context.unjudged(error),
+        error => Failure::from(error).at(context.show(&context.competition.file)),
     })?;
     live.finish()?;
     context.refuse_fault()?;
