@@ -226,8 +226,18 @@ impl From<blend_search::SearchError> for Failure {
             }
             SearchError::OnePart => Self::usage(error.to_string())
                 .hint("name `folds:` in competition.yaml, or leave nested scores out with `--no-nested`"),
-            SearchError::Crossed { .. } | SearchError::NoSum { .. } => Self::usage(error.to_string())
-                .hint("loosen `--bounds` or `--fix`, or choose another `--domain`"),
+            SearchError::Crossed { .. } => {
+                Self::usage(error.to_string()).hint("loosen `--bounds` or `--fix`, or choose another `--domain`")
+            }
+            SearchError::NoSum { low, high } => {
+                let range = match (low.is_finite(), high.is_finite()) {
+                    (_, false) => format!("at least {}", rounded(*low)),
+                    (false, true) => format!("at most {}", rounded(*high)),
+                    (true, true) => format!("between {} and {}", rounded(*low), rounded(*high)),
+                };
+                Self::usage(format!("no weights are allowed: within their bounds they sum to {range}, never to 1"))
+                    .hint("loosen `--bounds` or `--fix`, or choose a `--domain` without a sum: box, nonnegative, free")
+            }
             SearchError::Parts { .. } => Self::usage(error.to_string())
                 .hint("weights by part need a metric that is a mean over rows, targets that are columns of their own, and space linear or logit"),
             SearchError::FewParts => Self::usage(error.to_string())
@@ -315,4 +325,9 @@ pub(crate) fn shortened<T: AsRef<str>>(names: &[T]) -> String {
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),
     }
+}
+
+/// A sum of typed numbers without what adding them up in binary left of it.
+fn rounded(number: f64) -> f64 {
+    (number * 1e9).round() / 1e9
 }
