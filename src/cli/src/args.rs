@@ -5,36 +5,41 @@ pub(crate) mod leaderboard;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
+/// What every verb takes stands below what is a verb's own.
+const GLOBAL: &str = "Global options";
+
 /// Ensemble blending and submissions: predict, audit, search, submit, verify.
 #[derive(Debug, Parser)]
 #[command(name = "blend", version, about, max_term_width = 100)]
 pub(crate) struct Arguments {
     /// Folder to start looking for the workspace (a folder with `models/`) from.
-    #[arg(short = 'C', global = true, value_name = "DIR", default_value = ".")]
+    #[arg(short = 'C', global = true, help_heading = GLOBAL, value_name = "DIR", default_value = ".")]
     pub(crate) directory: PathBuf,
     /// Competition; may be left out where there is one, or one says `default: true`.
-    #[arg(short, long, global = true, env = "BLEND_COMPETITION", value_name = "NAME")]
+    #[arg(short, long, global = true, help_heading = GLOBAL, env = "BLEND_COMPETITION", value_name = "NAME")]
     pub(crate) competition: Option<String>,
     /// Print one JSON object on standard output.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     pub(crate) json: bool,
     /// No progress, no notes: only the result and errors.
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true, help_heading = GLOBAL, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
     /// More of what happens; twice for everything.
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, help_heading = GLOBAL, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
     /// Threads; all cores where not given. Results do not depend on it.
-    #[arg(long, global = true, value_name = "N")]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "N", value_parser = count)]
+    #[arg(allow_negative_numbers = true)]
     pub(crate) threads: Option<NonZeroUsize>,
     /// Seed of everything random.
-    #[arg(long, global = true, value_name = "N", default_value_t = 0)]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "N", default_value_t = 0)]
+    #[arg(allow_negative_numbers = true)]
     pub(crate) seed: u64,
     /// Color on a terminal.
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: Color,
     /// Let YAML files name files outside the workspace.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     pub(crate) allow_outside: bool,
     #[command(subcommand)]
     pub(crate) verb: Verb,
@@ -177,7 +182,7 @@ pub(crate) struct Predict {
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub(crate) device: String,
     /// Rows per run of a graph, instead of the model's own.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
     pub(crate) batch_size: Option<NonZeroUsize>,
     /// Run again what is already there for the same inputs.
     #[arg(long)]
@@ -189,7 +194,7 @@ pub(crate) struct Predict {
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Time there is, as 90s, 30m or 9h: what does not fit is left for the next run; with --dry-run, exit code 1.
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[arg(long, value_name = "TIME", value_parser = duration, allow_hyphen_values = true)]
     pub(crate) time_budget: Option<Duration>,
     #[command(flatten)]
     pub(crate) engine: Engine,
@@ -214,14 +219,41 @@ impl SplitName {
 /// `90`, `90s`, `30m`, `1.5h`.
 fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = text.split_at(text.trim_end_matches(|c: char| c.is_ascii_alphabetic()).len());
+    let number: Option<f64> = number.parse().ok();
+    if number.is_some_and(|number| number < 0.0) {
+        return Err(NEGATIVE.to_owned());
+    }
     let seconds = match unit {
         "" | "s" => 1.0,
         "m" | "min" => 60.0,
         "h" => 3600.0,
-        _ => return Err(format!("`{unit}` is no unit of time: s, m or h")),
+        _ if number.is_some() => return Err(format!("`{unit}` is no unit of time: s, m or h")),
+        _ => 1.0,
     };
-    let number: Option<f64> = number.parse().ok().filter(|number| (0.0..1e9).contains(number));
-    number.map(|number| Duration::from_secs_f64(number * seconds)).ok_or_else(|| format!("`{text}` is no time"))
+    let number = number.filter(|number| (0.0..1e9).contains(number));
+    let wrong = || format!("`{text}` is no time: seconds, or 90s, 30m, 1.5h");
+    number.map(|number| Duration::from_secs_f64(number * seconds)).ok_or_else(wrong)
+}
+
+/// What is said of a number below zero.
+const NEGATIVE: &str = "must not be negative";
+
+/// A whole number above zero. The words of the standard library are about types.
+pub(crate) fn count(text: &str) -> Result<NonZeroUsize, String> {
+    match text.parse::<usize>() {
+        Ok(number) => NonZeroUsize::new(number).ok_or_else(|| "must be 1 or more".to_owned()),
+        Err(_) if text.parse::<f64>().is_ok_and(|number| number < 0.0) => Err(NEGATIVE.to_owned()),
+        Err(_) => Err("must be a whole number, 1 or more".to_owned()),
+    }
+}
+
+/// A number that is not below zero.
+fn not_negative(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number < 0.0 => Err(NEGATIVE.to_owned()),
+        Ok(number) => Ok(number),
+        Err(_) => Err("must be a number".to_owned()),
+    }
 }
 
 #[derive(Debug, Args)]
@@ -298,41 +330,44 @@ pub(crate) struct Search {
     #[arg(long)]
     pub(crate) intercept: bool,
     /// Most models with a weight.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
     pub(crate) max_members: Option<NonZeroUsize>,
     /// Lowest weight of a model that has one at all.
-    #[arg(long, value_name = "WEIGHT")]
+    #[arg(long, value_name = "WEIGHT", value_parser = not_negative, allow_negative_numbers = true)]
     pub(crate) min_weight: Option<f64>,
-    /// Time that the chosen models' inference may take together, by the run records: 90s, 30m or 9h.
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    /// Time that the chosen models' inference may take together, by the run records: 30, 90s, 30m or 9h.
+    #[arg(long, value_name = "TIME", value_parser = duration, allow_hyphen_values = true)]
     pub(crate) inference_budget: Option<Duration>,
     /// Where weights differ: global, per-target, targets:FILE (columns: target, group) or rows:FILE:COLUMN.
     #[arg(long, value_name = "WHERE", default_value = "global")]
     pub(crate) granularity: String,
-    /// How strongly weights that differ are drawn together: from 0 (each part alone) up; chosen where not given.
+    /// How strongly the weights of `--granularity` are drawn together: from 0 (each part alone) up; chosen where not
+    /// given.
     #[arg(long, value_name = "STRENGTH", allow_negative_numbers = true)]
     pub(crate) lambda: Option<f64>,
     /// Fit the blend's confidence afterwards, nested scores included.
     #[arg(long, value_name = "temperature|affine")]
     pub(crate) calibrate: Option<Calibration>,
-    /// Longest time of nested scores; what they have not finished by then is cut short, and said so.
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    /// Longest time of nested scores, as 30, 90s, 30m or 9h; what they have not finished by then is cut short, and said
+    /// so.
+    #[arg(long, value_name = "TIME", value_parser = duration, allow_hyphen_values = true)]
     pub(crate) honest_budget: Option<Duration>,
     /// Write every iteration to a file: CSV where its name ends in .csv, else one JSON object per line.
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
-    /// Picks of the greedy solver.
-    #[arg(long, value_name = "N", default_value = "100")]
-    pub(crate) max_picks: NonZeroUsize,
-    /// Longest time of the search proper, in seconds.
-    #[arg(long, value_name = "SECONDS")]
-    pub(crate) time_limit: Option<f64>,
+    /// Picks of `--solver greedy`; 100 where not given.
+    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
+    pub(crate) max_picks: Option<NonZeroUsize>,
+    /// Longest time of the search proper, as 30, 90s, 30m or 9h; it ends with the best so far. Reading comes before it,
+    /// nested scores come after it (see `--honest-budget`).
+    #[arg(long, value_name = "TIME", value_parser = duration, allow_hyphen_values = true)]
+    pub(crate) time_limit: Option<Duration>,
     /// Leave out nested scores and intervals.
     #[arg(long)]
     pub(crate) no_nested: bool,
-    /// What a public row is worth in a pooled search, in out-of-fold rows.
-    #[arg(long, value_name = "NUMBER", default_value_t = 1.0)]
-    pub(crate) kappa: f64,
+    /// What a public row is worth in `--target pooled`, in out-of-fold rows; 1 where not given.
+    #[arg(long, value_name = "NUMBER", value_parser = not_negative, allow_negative_numbers = true)]
+    pub(crate) kappa: Option<f64>,
     /// Name of the recipe; `best_cv`, `best_lb` or `best_pooled` where not given.
     #[arg(long)]
     pub(crate) name: Option<String>,

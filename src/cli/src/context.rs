@@ -8,7 +8,7 @@ use crate::{
 use blend_core::{
     Fingerprint, Folds, RowIndex, RowSet, Scope, Truth,
     manifest::ColumnFile,
-    metric::{self, GraphSpec, Metric},
+    metric::{self, BindError, GraphSpec, Metric},
     scorer::Outside,
     space::SpaceName,
 };
@@ -57,6 +57,34 @@ impl Context {
         Err(Failure::data(format!("the metric has no score for a prediction: {why}"))
             .at(self.show(graph))
             .hint("a metric gives a finite number for any prediction: clip what is taken a logarithm or root of"))
+    }
+
+    /// What is said where the metric cannot judge the labels.
+    pub(crate) fn unjudged(&self, error: BindError) -> Failure {
+        let place = |path: &Path| self.show(path);
+        match (&self.competition.metric.graph, &error) {
+            (Some(graph), BindError::Undefined { why, .. }) => Failure::data(format!(
+                "the metric has no score for the rows of the truth: {why}"
+            ))
+            .at(place(&graph.file))
+            .details("it was asked about predictions near the truth")
+            .hint(
+                "it takes `truth` and `prediction` and gives a finite score, or a finite loss for each row that \
+                         other rows do not change: clip what is taken a logarithm or root of, or divided by",
+            ),
+            (None, BindError::Undefined { metric, .. }) if self.lacks_strata() => {
+                let line = format!("metric: {{name: {metric}, strata: {{file: data/train.csv, column: race}}}}");
+                Failure::usage(error.to_string())
+                    .at(place(&self.competition.file))
+                    .hint(format!("name the column that holds them, as `{line}`"))
+            }
+            _ => Failure::from(error).at(place(self.competition.truth.as_ref().unwrap_or(&self.competition.file))),
+        }
+    }
+
+    /// Whether the metric is one of strata, and none are named.
+    fn lacks_strata(&self) -> bool {
+        self.metric.info().options.contains(&"strata") && self.competition.metric.strata.is_none()
     }
 
     /// The space of searches: the competition's, else the metric's own.

@@ -226,8 +226,18 @@ impl From<blend_search::SearchError> for Failure {
             }
             SearchError::OnePart => Self::usage(error.to_string())
                 .hint("name `folds:` in competition.yaml, or leave nested scores out with `--no-nested`"),
-            SearchError::Crossed { .. } | SearchError::NoSum { .. } => Self::usage(error.to_string())
-                .hint("loosen `--bounds` or `--fix`, or choose another `--domain`"),
+            SearchError::Crossed { .. } => {
+                Self::usage(error.to_string()).hint("loosen `--bounds` or `--fix`, or choose another `--domain`")
+            }
+            SearchError::NoSum { low, high } => {
+                let range = match (low.is_finite(), high.is_finite()) {
+                    (_, false) => format!("at least {}", rounded(*low)),
+                    (false, true) => format!("at most {}", rounded(*high)),
+                    (true, true) => format!("between {} and {}", rounded(*low), rounded(*high)),
+                };
+                Self::usage(format!("no weights are allowed: within their bounds they sum to {range}, never to 1"))
+                    .hint("loosen `--bounds` or `--fix`, or choose a `--domain` without a sum: box, nonnegative, free")
+            }
             SearchError::Parts { .. } => Self::usage(error.to_string())
                 .hint("weights by part need a metric that is a mean over rows, targets that are columns of their own, and space linear or logit"),
             SearchError::FewParts => Self::usage(error.to_string())
@@ -298,10 +308,26 @@ pub(crate) fn of_spec(error: &blend_core::metric::SpecError, place: impl Display
 /// An unknown name of a catalogue, with the nearest ones.
 pub(crate) fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> Failure {
     let known: Vec<&str> = known.collect();
+    let some = || shortened(&known);
     let failure = Failure::usage(format!("no {what} is called `{name}`"));
     match blend_record::nearest(name, known.iter().copied()) {
-        Some(near) => failure.hint(format!("did you mean `{near}`? There are {}", known.join(", "))),
+        Some(near) => failure.hint(format!("did you mean `{near}`? There are {}", some())),
         None if known.is_empty() => failure.hint("there is none yet"),
-        None => failure.hint(format!("there are {}", known.join(", "))),
+        None => failure.hint(format!("there are {}", some())),
     }
+}
+
+/// Names in a message: all of a few, the first of many.
+pub(crate) fn shortened<T: AsRef<str>>(names: &[T]) -> String {
+    const SHOWN: usize = 12;
+    let shown: Vec<&str> = names.iter().take(SHOWN).map(AsRef::as_ref).collect();
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+/// A sum of typed numbers without what adding them up in binary left of it.
+fn rounded(number: f64) -> f64 {
+    (number * 1e9).round() / 1e9
 }

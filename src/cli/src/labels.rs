@@ -1,6 +1,9 @@
 //! A table of labels to a truth: which columns are targets, what kind they are, and how outputs are named.
 
-use crate::{context::Context, failure::Failure};
+use crate::{
+    context::Context,
+    failure::{self, Failure},
+};
 use blend_core::{
     OutputKind, Scope, TableSource, Truth,
     manifest::ColumnFile,
@@ -97,6 +100,7 @@ pub(crate) fn labels(
             {
                 return Ok((names, LabelValues::Binary(vec![column])));
             }
+            refuse_numbers(context, &names[0], &texts)?;
             let (labels, names) = classes(context, &texts)?;
             Ok((names.clone(), LabelValues::Class { labels, names }))
         }
@@ -176,6 +180,29 @@ fn binary(column: &Column, numbers: impl Fn() -> Result<Vec<f64>, Failure>) -> R
     })
 }
 
+/// Values up to which numbers with a fraction may be names of classes: half grades are.
+const FRACTIONAL_CLASSES: usize = 20;
+
+/// Refuses a column of measurements where classes are wanted: each value would be a class of its own.
+fn refuse_numbers(context: &Context, column: &str, texts: &[String]) -> Result<(), Failure> {
+    let fractional = |text: &String| text.parse::<f64>().is_ok_and(|y| y.is_finite() && y.fract() != 0.0);
+    let are_numbers = texts.iter().any(fractional) && texts.iter().all(|text| text.parse::<f64>().is_ok());
+    if context.competition.classes.is_some() || !are_numbers {
+        return Ok(());
+    }
+    let distinct = texts.iter().collect::<std::collections::HashSet<_>>().len();
+    if distinct <= FRACTIONAL_CLASSES {
+        return Ok(());
+    }
+    let info = context.metric.info();
+    Err(Failure::data(format!("target `{column}` holds numbers ({distinct} distinct values), not classes"))
+        .details(format!("{} judges {}", info.name, info.target.words()))
+        .hint(
+            "choose a metric of numbers (`blend list metrics`), or name another column with `targets:` in \
+             competition.yaml; numbers that are names of classes are listed under `classes:`",
+        ))
+}
+
 /// Class labels as positions, and the classes' names: those of competition.yaml, else in ascending order (by number
 /// where all are numbers).
 fn classes(context: &Context, texts: &[String]) -> Result<(Vec<u32>, Vec<String>), Failure> {
@@ -199,7 +226,7 @@ fn classes(context: &Context, texts: &[String]) -> Result<(Vec<u32>, Vec<String>
         .map(|(row, text)| {
             place.get(text.as_str()).copied().ok_or_else(|| {
                 Failure::data(format!("row {row} has the label `{text}`, which is none of the classes"))
-                    .hint(format!("`classes` of competition.yaml has {}", names.join(", ")))
+                    .hint(format!("`classes` of competition.yaml has {}", failure::shortened(&names)))
             })
         })
         .collect::<Result<Vec<_>, _>>()?;

@@ -2,7 +2,7 @@
 
 use crate::{
     context::{Context, Judged},
-    failure::Failure,
+    failure::{self, Failure},
 };
 use blend_core::{
     BlockSource, ModelId, Oof, PredictionMatrix, Predictions, RowIndex, RowSet, Split, Test,
@@ -146,7 +146,7 @@ fn arranged(
         .collect::<Option<Vec<usize>>>()
         .filter(|_| columns.len() == outputs.columns.len())
         .ok_or_else(|| {
-            let (stored, wanted) = (outputs.columns.join(", "), columns.join(", "));
+            let (stored, wanted) = (failure::shortened(&outputs.columns), failure::shortened(columns));
             (format!("outputs wanted: {wanted}; stored: {stored}"), "columns")
         })?;
     if order.is_none() && places.iter().enumerate().all(|(at, place)| at == *place) {
@@ -177,10 +177,24 @@ fn predictions<S: Split>(
     let place = context.show(&file::<S>(context, model));
     let values = arranged(&stored.outputs, rows, columns).map_err(|(cause, what)| {
         let with = if S::NAME == "oof" { "the truth" } else { "the sample submission" };
+        // A column of numbers makes a class of every value.
+        let many = what == "columns" && columns.len() > stored.outputs.columns.len();
+        let by_class = many
+            && crate::labels::may_be_classes(context.metric.info().target)
+            && matches!(&context.competition.targets, blend_record::Targets::Named(names) if names.len() == 1);
+        let hint = if by_class {
+            format!(
+                "{with} has {} classes, each value of the target one of them: where they are numbers choose another \
+                 `metric:`, else re-create the outputs with a column for each",
+                columns.len()
+            )
+        } else {
+            format!("re-create it with `blend predict {model} --force` or `blend import {model}`")
+        };
         Failure::data(format!("{} of `{model}` do not line up with {with}", what_of::<S>(what)))
             .at(&place)
             .details(cause)
-            .hint(format!("re-create it with `blend predict {model} --force` or `blend import {model}`"))
+            .hint(hint)
     })?;
     let fingerprint = stored.outputs.fingerprint;
     Predictions::new(model.clone(), rows.clone(), columns.clone(), stored.encoding, values, fingerprint, counts)

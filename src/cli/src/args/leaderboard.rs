@@ -71,7 +71,7 @@ pub(crate) struct LbPredict {
 #[derive(Debug, Args)]
 pub(crate) struct LbPlan {
     /// Submissions that are left.
-    #[arg(long, value_name = "N", default_value = "5")]
+    #[arg(long, value_name = "N", default_value = "5", value_parser = super::count, allow_negative_numbers = true)]
     pub(crate) budget: NonZeroUsize,
 }
 

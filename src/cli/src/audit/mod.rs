@@ -68,10 +68,10 @@ impl AuditReport {
         let accepted = Accepted::new(context, &manifests, allow)?;
         let bare = outputs::bare(context, models)?;
         let judged = if context.competition.truth.is_some() && !bare { Some(context.judged()?) } else { None };
-        if let (Some(judged), Some(path)) = (&judged, &context.competition.truth) {
+        if let Some(judged) = &judged {
             // A truth that the metric cannot judge is said once, not as a table without scores.
             let bound = context.metric.bind(judged.truth.on(&judged.scope.rows));
-            bound.map_err(|error| Failure::from(error).at(context.show(path)))?;
+            bound.map_err(|error| context.unjudged(error))?;
         }
         let sample = if bare { None } else { context.sample()? };
         let names = labels::output_names(

@@ -7,7 +7,10 @@ use blend_record::{
     Ledger, PublicRows, Recipe,
     ledger::{Predicted as Expected, PublicState, Standing},
 };
-use blend_search::leaderboard::{Board, LbError};
+use blend_search::{
+    SearchError,
+    leaderboard::{Board, LbError},
+};
 
 /// A leaderboard, and what was left out of it and why.
 pub(crate) struct Known {
@@ -134,6 +137,9 @@ pub(crate) fn forecast(
 
 /// The error with its place.
 pub(crate) fn failure(context: &Context, error: LbError) -> Failure {
+    if let LbError::Search(SearchError::Bind(error)) = error {
+        return context.unjudged(error);
+    }
     let ledger = context.show(&context.workspace.ledger_file(&context.competition.id));
     let place = match &error {
         LbError::Impossible { .. } | LbError::ImpossiblePair { .. } | LbError::BelowZero(_) => ledger,

@@ -14,7 +14,7 @@ use crate::{
         table::{TextTable, bar},
     },
     signals::INTERRUPTED,
-    verb::search::{Asked, asked, live::Live, models, refuse_foreign},
+    verb::search::{Asked, asked, live::Live, models, refuse_foreign, together},
 };
 use blend_core::{
     Blend, Block, Domain, Member, ModelId, Oof, PredictionMatrix, Test, output::Encoding, space::SpaceName,
@@ -55,6 +55,7 @@ pub(crate) fn run(arguments: &Arguments, it: &Search, screen: &Screen) -> Result
     }
     let target = target(it)?;
     refuse_cv_options(it)?;
+    together::refuse(it, asked.options.solver)?;
     refuse_foreign(&context, &asked.name, it.force)?;
     let ledger = super::ledger(&context)?;
     let test = TestRows::of(&context)?;
@@ -142,15 +143,21 @@ fn refuse_cv_options(it: &Search) -> Result<(), Failure> {
         .hint("leave it out; members are left out with `--exclude MODEL`"))
 }
 
+/// What a public row is worth.
+fn kappa(it: &Search) -> f64 {
+    it.kappa.unwrap_or(1.0)
+}
+
 fn target(it: &Search) -> Result<leaderboard::Target, Failure> {
     if it.target != Target::Pooled {
         return Ok(leaderboard::Target::Lb);
     }
-    if it.kappa.is_finite() && it.kappa >= 0.0 {
-        return Ok(leaderboard::Target::Pooled { kappa: it.kappa });
+    let kappa = kappa(it);
+    if kappa.is_finite() && kappa >= 0.0 {
+        return Ok(leaderboard::Target::Pooled { kappa });
     }
-    Err(Failure::usage(format!("{} public rows cannot be worth a row", it.kappa))
-        .at(format!("--kappa {}", it.kappa))
+    Err(Failure::usage(format!("a public row cannot be worth {kappa} rows"))
+        .at(format!("--kappa {kappa}"))
         .hint("0 is best CV, a large number best LB, 1 counts a public row as a row"))
 }
 
@@ -414,7 +421,7 @@ impl Said<'_> {
             "granularity": "global",
             "solver": outcome.solver.name(),
             "seed": asked.options.seed,
-            "kappa": (self.it.target == Target::Pooled).then_some(self.it.kappa),
+            "kappa": (self.it.target == Target::Pooled).then(|| kappa(self.it)),
             "score": number(outcome.pooled.unwrap_or(outcome.predicted.score)),
             "predicted_public": predicted_value(&self.predicted),
             "cv": outcome.cv.map(number),

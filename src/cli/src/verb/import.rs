@@ -3,7 +3,7 @@
 use crate::{
     args::{Arguments, Dtype, Import},
     context::{Context, Judged, file_fingerprint},
-    failure::Failure,
+    failure::{Failure, shortened},
     labels, outputs,
     report::Screen,
 };
@@ -154,7 +154,7 @@ fn read(
             let (got, wanted) = (it.columns.len(), names.len());
             return Err(Failure::usage(format!("--columns names {got} columns, the competition has {wanted} outputs"))
                 .at(format!("--columns {}", it.columns.join(",")))
-                .hint(format!("in this order: {}", shorten(names))));
+                .hint(format!("in this order: {}", shortened(names))));
         }
         it.columns.clone()
     };
@@ -262,15 +262,8 @@ fn matching(table: &Table, names: Option<&[String]>) -> Result<Vec<String>, Fail
         return Ok(own);
     }
     Err(Failure::data("the columns are not those of the competition")
-        .details(format!("wanted {}; the file has {}", shorten(names), shorten(&own)))
+        .details(format!("wanted {}; the file has {}", shortened(names), shortened(&own)))
         .hint("name the file's columns in the competition's order with `--columns A,B,...`"))
-}
-
-fn shorten(names: &[String]) -> String {
-    const SHOWN: usize = 12;
-    let more = names.len().saturating_sub(SHOWN);
-    let shown = names[..names.len().min(SHOWN)].join(", ");
-    if more > 0 { format!("{shown} and {more} more") } else { shown }
 }
 
 fn predictions<S: Split>(

@@ -37,10 +37,7 @@ pub(crate) fn run(arguments: &Arguments, it: &Init, screen: &Screen) -> Result<b
     let context = Context { workspace, competition, metric };
     let judged = context.judged()?;
     let sample = context.sample()?;
-    let bound = context
-        .metric
-        .bind(judged.truth.on(&judged.scope.rows))
-        .map_err(|error| Failure::from(error).at(it.truth.display()))?;
+    let bound = context.metric.bind(judged.truth.on(&judged.scope.rows)).map_err(|error| context.unjudged(error))?;
     context.competition.write(&context.workspace)?;
     for folder in ["models", "blends", "submissions"] {
         let folder = context.workspace.root().join(folder);

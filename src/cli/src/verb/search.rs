@@ -3,6 +3,7 @@
 mod limits;
 pub(crate) mod live;
 mod report;
+pub(crate) mod together;
 
 use crate::{
     args::{Arguments, Calibration, Search, Target},
@@ -24,10 +25,7 @@ use blend_search::{Control, Options, Outcome, Problem, SolverName, drive::Tick, 
 use blend_store::feather;
 use live::Live;
 use report::Seconds;
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{num::NonZeroUsize, sync::Arc, time::Instant};
 
 /// What was asked for, checked.
 pub(crate) struct Asked {
@@ -48,6 +46,7 @@ pub(crate) fn run(arguments: &Arguments, it: &Search, screen: &Screen) -> Result
     let started = Instant::now();
     let context = Context::open(arguments)?;
     let mut asked = asked(&context, arguments, it)?;
+    together::refuse(it, asked.options.solver)?;
     refuse_foreign(&context, &asked.name, it.force)?;
     let judged = context.judged()?;
     refuse_second_cuts(&context, &judged)?;
@@ -75,10 +74,12 @@ pub(crate) fn run(arguments: &Arguments, it: &Search, screen: &Screen) -> Result
     let live = Live::new(screen, context.metric.info().direction, it.trace.as_deref())?;
     let tick = |tick: &Tick| live.tick(tick);
     let control = Control { interrupted: &INTERRUPTED, tick: &tick };
-    let outcome = blend_search::search(&problem, &asked.options, &control).map_err(|error| {
-        let of_truth = matches!(error, blend_search::SearchError::Bind(_));
-        let place = context.competition.truth.as_ref().filter(|_| of_truth).unwrap_or(&context.competition.file);
-        Failure::from(error).at(context.show(place))
+    let outcome = blend_search::search(&problem, &asked.options, &control).map_err(|error| match error {
+        blend_search::SearchError::Bind(error) => context.unjudged(error),
+        error => {
+            let typed = limits::place(it, &error);
+            Failure::from(error).at(typed.unwrap_or_else(|| context.show(&context.competition.file)))
+        }
     })?;
     live.finish()?;
     context.refuse_fault()?;
@@ -117,14 +118,6 @@ pub(crate) fn asked(context: &Context, arguments: &Arguments, it: &Search) -> Re
             })
         })
         .transpose()?;
-    let time_limit = match it.time_limit {
-        None => None,
-        Some(seconds) => Some(Duration::try_from_secs_f64(seconds).map_err(|_| {
-            Failure::usage(format!("{seconds} is no length of time"))
-                .at(format!("--time-limit {seconds}"))
-                .hint("seconds, as `--time-limit 2.5`")
-        })?),
-    };
     let name = match &it.name {
         Some(name) => BlendName::new(name).map_err(|error| Failure::from(error).at(format!("--name {name}")))?,
         None => BlendName::new(match it.target {
@@ -142,20 +135,21 @@ pub(crate) fn asked(context: &Context, arguments: &Arguments, it: &Search) -> Re
         lambda => lambda,
     };
     let parts = parts::Asked { granularity: Granularity::Global, parts: None, names: Vec::new() };
+    let plain = Options::default();
     let options = Options {
         lambda,
         intercept: it.intercept,
         solver,
         seed: arguments.seed,
-        max_picks: it.max_picks.get(),
-        time_limit,
+        max_picks: it.max_picks.map_or(plain.max_picks, NonZeroUsize::get),
+        time_limit: it.time_limit,
         honest: !it.no_nested,
         calibrate: it.calibrate.map(|how| match how {
             Calibration::Temperature => blend_search::Calibrate::Temperature,
             Calibration::Affine => blend_search::Calibrate::Affine,
         }),
         honest_budget: it.honest_budget,
-        ..Options::default()
+        ..plain
     };
     Ok(Asked { name, space, domain, options, typed: limits::typed(it), parts })
 }

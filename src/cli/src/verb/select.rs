@@ -81,7 +81,7 @@ fn columns(context: &Context, judged: &Judged) -> Result<Arc<[String]>, Failure>
 /// A recipe's blend of out-of-fold rows in scope, with the steps that were fitted with it.
 fn held_out(context: &Context, judged: &Judged, recipe: &Recipe) -> Result<Block, Failure> {
     let matrix = outputs::oof_matrix(context, judged, &members(recipe), &columns(context, judged)?)?;
-    let bound = context.metric.bind(judged.truth.on(&judged.scope.rows))?;
+    let bound = context.metric.bind(judged.truth.on(&judged.scope.rows)).map_err(|error| context.unjudged(error))?;
     let all: Vec<&blend_core::Predictions<Oof>> = matrix.members().iter().collect();
     parts::judged(context, &recipe.blend, &all, &judged.scope.rows, bound.preparation())
 }

@@ -8,6 +8,7 @@ mod digits;
 mod graphs;
 mod house;
 mod leaderboard;
+mod metrics;
 mod mistakes;
 mod neutrino;
 mod pools;

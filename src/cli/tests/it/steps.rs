@@ -142,6 +142,34 @@ fn zeros_and_ones_are_cut_and_classes_are_not() {
 }
 
 #[test]
+fn numbers_are_not_taken_for_classes() {
+    let workspace = workspace("rmse", "y", |row| worth(row).to_string(), "");
+    let yaml = String::from_utf8(workspace.read("models/toy/competition.yaml")).unwrap();
+    workspace.write("models/toy/competition.yaml", yaml.replace("rmse", "map_at_k"));
+    let again = ["import", "dan", "--oof", "in/ada_oof.csv"];
+    for arguments in [&["search"][..], &["audit"], &again] {
+        let words = ["`y` holds numbers (97 distinct values), not classes", "train.csv"];
+        let said = toy::refused(&workspace, 3, arguments, &words);
+        assert!(said.stderr.len() < 600, "{}", said.stderr);
+    }
+    // Whole numbers may be classes: what is missing then are the outputs, and few of their names are told.
+    workspace.write("models/toy/competition.yaml", yaml.replace("rmse", "accuracy"));
+    workspace.write("models/toy/data/train.csv", lines("id,y", 'r', 0..ROWS, |row| row.to_string()));
+    let said = toy::refused(&workspace, 3, &["search"], &["and 228 more", "has 240 classes", "another `metric:`"]);
+    assert!(said.stderr.len() < 600, "{}", said.stderr);
+}
+
+#[test]
+fn strata_that_nobody_names_are_shown() {
+    let truth = |row: usize| format!("{},1", worth(row));
+    let workspace = workspace("stratified_c_index", "time, event", truth, "");
+    for verb in ["search", "audit"] {
+        let words = ["no strata are named", "competition.yaml", "strata: {file: data/train.csv, column: race}"];
+        toy::refused(&workspace, 2, &[verb], &words);
+    }
+}
+
+#[test]
 fn risks_are_judged_by_times_events_and_strata() {
     let time = |row: usize| 6.5 - worth(row);
     let event = |row: usize| u8::from(!row.is_multiple_of(3));
@@ -221,6 +249,14 @@ fn a_graph_that_is_no_metric_is_refused() {
     // The logarithm of a member's negative prediction: the labels themselves would have passed.
     let refused = toy::run(&with_graph("metric_log", ""), &["search"]).expect(3);
     assert!(refused.stderr.contains("the graph gives"), "{}", refused.stderr);
+    // NaN for the rows themselves, before any member is looked at: the graph is what to look at.
+    let negative = with_graph("metric_log", "");
+    negative.write("models/toy/data/train.csv", lines("id,y", 'r', 0..ROWS, |row| (worth(row) - 3.0).to_string()));
+    for verb in ["search", "audit"] {
+        let words = ["for the rows of the truth: the graph gives NaN", "models/toy/metric.onnx", "clip"];
+        let said = toy::refused(&negative, 3, &[verb], &words).stderr;
+        assert!(!said.contains("train.csv") && !said.contains("list metrics"), "{said}");
+    }
     let absent = with_graph("metric_rows", "");
     std::fs::remove_file(absent.path("models/toy/metric.onnx")).unwrap();
     toy::run(&absent, &["search"]).expect(4);

@@ -2,7 +2,7 @@
 
 use crate::{
     digits,
-    support::Workspace,
+    support::{self, Workspace},
     toy::{self, run},
 };
 
@@ -62,4 +62,57 @@ fn every_line_fits() {
     // Into a pipe a sentence stays one line.
     let piped = run(&workspace, &["audit"]).expect(1).stdout;
     assert!(piped.lines().any(|line| line.chars().count() > 80), "{piped}");
+}
+
+/// Runs its arguments with standard error on a terminal, and prints what that terminal was sent.
+#[cfg(unix)]
+const ON_A_TERMINAL: &str = "
+import os, pty, subprocess, sys
+ours, theirs = pty.openpty()
+child = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=theirs)
+os.close(theirs)
+seen = b''
+while True:
+    try:
+        part = os.read(ours, 65536)
+    except OSError:
+        break
+    if not part:
+        break
+    seen += part
+sys.stdout.buffer.write(seen)
+sys.exit(child.wait())
+";
+
+/// A search is seen while it runs, and leaves nothing of that behind.
+#[cfg(unix)]
+#[test]
+fn a_search_is_seen_on_a_terminal() {
+    let workspace = toy::imported();
+    let on_a_terminal = |arguments: &[&str]| {
+        let blend = toy::command(&workspace, arguments);
+        let mut python = std::process::Command::new("python3");
+        python.args(["-c", ON_A_TERMINAL]).arg(blend.get_program()).args(blend.get_args());
+        python.current_dir(workspace.root()).env_remove("BLEND_COMPETITION").env_remove("BLEND_LOG");
+        match python.output() {
+            Ok(output) if output.status.success() => Some(String::from_utf8_lossy(&output.stdout).into_owned()),
+            Ok(output) => {
+                panic!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+            }
+            Err(error) => {
+                support::skipped("terminal::a_search_is_seen_on_a_terminal", &format!("no python3: {error}"));
+                None
+            }
+        }
+    };
+    let Some(seen) = on_a_terminal(&["search", "--solver", "local"]) else { return };
+    for words in ["searching: ", "nested scores: ", " step 1  score 0.", "  pass "] {
+        assert!(seen.contains(words), "no `{words}` in {seen:?}");
+    }
+    assert!(seen.ends_with("\r\x1b[K"), "the line is cleared: {seen:?}");
+    for quiet in [&["search", "-q"][..], &["search", "--json"]] {
+        assert_eq!(on_a_terminal(quiet).as_deref(), Some(""), "{quiet:?}");
+    }
+    // Into a pipe there is no such line.
+    assert_eq!(run(&workspace, &["search"]).expect(0).stderr, "");
 }

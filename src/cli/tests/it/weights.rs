@@ -4,6 +4,7 @@
 mod limits;
 mod parts;
 mod said;
+mod typed;
 
 use crate::{
     support::Workspace,

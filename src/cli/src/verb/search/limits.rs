@@ -1,13 +1,15 @@
 //! What was typed about single weights and the choice of models, checked against the models there are.
 
+use super::together;
 use crate::{
     args::Search,
     context::Context,
     failure::{self, Failure},
+    outputs,
 };
 use blend_core::ModelId;
 use blend_record::RunRecord;
-use blend_search::{Budget, Limits};
+use blend_search::{Budget, Limits, SearchError};
 
 /// The limits of a search over `models`.
 pub(super) fn limits(context: &Context, it: &Search, models: &[ModelId]) -> Result<Limits, Failure> {
@@ -23,7 +25,7 @@ pub(super) fn limits(context: &Context, it: &Search, models: &[ModelId]) -> Resu
         None => None,
     };
     Ok(Limits {
-        bounds: bounds(it, models)?,
+        bounds: bounds(context, it, models)?,
         max_members: it.max_members.map(std::num::NonZeroUsize::get),
         min_weight: it.min_weight,
         budget,
@@ -39,18 +41,54 @@ pub(super) fn typed(it: &Search) -> Option<String> {
     add("max-members", it.max_members.map(|n| n.to_string()));
     add("min-weight", it.min_weight.map(|weight| weight.to_string()));
     add("inference-budget", it.inference_budget.map(|limit| format!("{}s", limit.as_secs_f64())));
-    add("calibrate", it.calibrate.map(|how| format!("{how:?}").to_lowercase()));
+    add("calibrate", it.calibrate.map(|how| together::name(how).to_owned()));
     if it.intercept {
         words.push("--intercept".to_owned());
     }
     (!words.is_empty()).then(|| words.join(" "))
 }
 
+/// The options that an error of the search is about, as they are typed; `None` where it is about none of them.
+pub(super) fn place(it: &Search, error: &SearchError) -> Option<String> {
+    let flags = |flag: &str, values: &[String]| -> Vec<String> {
+        values.iter().map(|value| format!("--{flag} {value}")).collect()
+    };
+    let words = match error {
+        SearchError::Crossed { .. } | SearchError::NoSum { .. } => {
+            [flags("fix", &it.fix), flags("bounds", &it.bounds)].concat()
+        }
+        SearchError::SignedMinimum { .. } => {
+            it.min_weight.map(|weight| format!("--min-weight {weight}")).into_iter().collect()
+        }
+        SearchError::Uncalibrated { .. } => {
+            it.calibrate.map(|how| format!("--calibrate {}", together::name(how))).into_iter().collect()
+        }
+        SearchError::Unfit { .. } => it.solver.iter().map(|solver| format!("--solver {solver}")).collect(),
+        SearchError::Parts { .. } | SearchError::FewParts => vec![format!("--granularity {}", it.granularity)],
+        SearchError::NoSet => typed(it).into_iter().collect(),
+        _ => Vec::new(),
+    };
+    (!words.is_empty()).then(|| words.join(" "))
+}
+
 /// Lowest and highest weight of each model: those of all, then those of single ones, then those that are given.
-fn bounds(it: &Search, models: &[ModelId]) -> Result<Vec<(f64, f64)>, Failure> {
+fn bounds(context: &Context, it: &Search, models: &[ModelId]) -> Result<Vec<(f64, f64)>, Failure> {
     if it.bounds.is_empty() && it.fix.is_empty() {
         return Ok(Vec::new());
     }
+    // What was said of each model: nobody says two things of one.
+    let mut said: Vec<Option<String>> = vec![None; models.len()];
+    let mut once = |at: usize, flag: String| match &said[at] {
+        Some(before) => Err(Failure::usage(format!("two things are said of the weight of `{}`", models[at]))
+            .at(format!("{before} {flag}"))
+            .hint(
+                "keep one of them; `--fix MODEL=WEIGHT` gives a weight, `--bounds MODEL=LOW:HIGH` a range of weights",
+            )),
+        None => {
+            said[at] = Some(flag);
+            Ok(())
+        }
+    };
     let mut bounds = vec![(f64::NEG_INFINITY, f64::INFINITY); models.len()];
     let (single, all): (Vec<&String>, Vec<&String>) = it.bounds.iter().partition(|text| text.contains('='));
     if let [first, second, ..] = all[..] {
@@ -63,7 +101,9 @@ fn bounds(it: &Search, models: &[ModelId]) -> Result<Vec<(f64, f64)>, Failure> {
     }
     for text in single {
         let (name, rest) = text.split_once('=').unwrap_or((text, ""));
-        bounds[position(name, models, text, "bounds")?] = range(rest).ok_or_else(|| no_range(text))?;
+        let at = position(context, it, name, models, &format!("--bounds {text}"))?;
+        bounds[at] = range(rest).ok_or_else(|| no_range(text))?;
+        once(at, format!("--bounds {text}"))?;
     }
     for text in &it.fix {
         let wrong = || {
@@ -73,7 +113,9 @@ fn bounds(it: &Search, models: &[ModelId]) -> Result<Vec<(f64, f64)>, Failure> {
         };
         let (name, weight) = text.split_once('=').ok_or_else(wrong)?;
         let weight: f64 = weight.parse().ok().filter(|weight: &f64| weight.is_finite()).ok_or_else(wrong)?;
-        bounds[position(name, models, text, "fix")?] = (weight, weight);
+        let at = position(context, it, name, models, &format!("--fix {text}"))?;
+        bounds[at] = (weight, weight);
+        once(at, format!("--fix {text}"))?;
     }
     Ok(bounds)
 }
@@ -95,11 +137,26 @@ fn range(text: &str) -> Option<(f64, f64)> {
     (range.0 <= range.1).then_some(range)
 }
 
-/// The place of a model among those that are searched.
-fn position(name: &str, models: &[ModelId], text: &str, flag: &str) -> Result<usize, Failure> {
-    models.iter().position(|model| model.as_str() == name).ok_or_else(|| {
-        failure::unknown("member", name, models.iter().map(ModelId::as_str)).at(format!("--{flag} {text}"))
-    })
+/// The place of a model among those that are searched; `flag` is what names it.
+fn position(context: &Context, it: &Search, name: &str, models: &[ModelId], flag: &str) -> Result<usize, Failure> {
+    if let Some(at) = models.iter().position(|model| model.as_str() == name) {
+        return Ok(at);
+    }
+    if it.exclude.iter().any(|excluded| excluded == name) {
+        return Err(Failure::usage(format!("`{name}` is excluded, so nothing can be said of its weight"))
+            .at(format!("{flag} --exclude {}", it.exclude.join(",")))
+            .hint("leave one of the two out"));
+    }
+    let all = context.workspace.models(&context.competition.id)?;
+    let Some(model) = all.iter().find(|model| model.as_str() == name) else {
+        return Err(failure::unknown("member", name, models.iter().map(ModelId::as_str)).at(flag));
+    };
+    let (why, hint) = if it.members.is_empty() {
+        ("has no out-of-fold outputs", outputs::how_to_get(&outputs::manifest_of(context, model)?))
+    } else {
+        ("is not among `--members`", "add it to them, or say nothing of its weight".to_owned())
+    };
+    Err(Failure::usage(format!("`{name}` {why}, so nothing can be said of its weight")).at(flag).hint(hint))
 }
 
 /// What each model's inference took when it was run here.
@@ -109,9 +166,16 @@ fn seconds(context: &Context, models: &[ModelId]) -> Result<Vec<f64>, Failure> {
         let file = context.workspace.run_file(id, model);
         let record = file.exists().then(|| RunRecord::read(&context.workspace, id, model)).transpose()?;
         record.and_then(|record| record.seconds).ok_or_else(|| {
+            // What ran elsewhere can be timed elsewhere only.
+            let runs_here = outputs::manifest_of(context, model).is_ok_and(|manifest| !manifest.stages.is_empty());
+            let how = if runs_here {
+                format!("run it here with `blend predict {model}`")
+            } else {
+                "it was imported: add what its inference takes to this file, as `seconds: 12.5`".to_owned()
+            };
             Failure::usage(format!("nothing says how long the inference of `{model}` takes"))
                 .at(context.show(&file))
-                .hint(format!("run it here with `blend predict {model}`, or leave it out with `--exclude {model}`"))
+                .hint(format!("{how}, or leave it out with `--exclude {model}`"))
         })
     };
     models.iter().map(seconds).collect()

@@ -71,11 +71,16 @@ pub(super) fn report(
         ];
         cells.extend(spread.map(|spread| format!("{:.2} to {:.2}", spread[i].low, spread[i].high)));
         if without {
-            cells.push(outcome.without[i].map_or_else(String::new, |it| score(it.score)));
+            cells.push(outcome.without[i].map_or_else(String::new, |it| {
+                format!("{}{}", if it.refitted { "" } else { RESCALED }, score(it.score))
+            }));
         }
         table.row(cells);
     }
     screen.table(table);
+    if outcome.without.iter().flatten().any(|it| !it.refitted) {
+        screen.line(screen.dim(&format!("  {RESCALED} the other weights were not searched again")));
+    }
     if shown < order.len() {
         screen.line(screen.dim(&format!("  and {} more without weight", order.len() - shown)));
     }
@@ -104,7 +109,7 @@ pub(super) fn report(
     }
     screen.line("");
     if let Some(parts) = &outcome.parts {
-        screen.line(format!("  {}", parts_sentence(parts)));
+        screen.line(format!("  {}", parts_sentence(parts, asked.options.lambda.is_some())));
     }
     for (gain, over) in [
         (outcome.gain_over_equal, "equal weights"),
@@ -115,7 +120,7 @@ pub(super) fn report(
             screen.line(format!("  {}", gain_sentence(gain, over)));
         }
     }
-    screen.line(format!("  {}", stop_sentence(outcome)));
+    screen.line(format!("  {}", stop_sentence(outcome, asked.options.lambda.is_some())));
     screen.line(screen.dim(&format!(
         "  {:.0} passes over the data, {} evaluations; {:.2} s ({:.2} load, {:.2} search, {:.2} honest scores); {} memory",
         outcome.effort.passes.ceil(),
@@ -129,6 +134,9 @@ pub(super) fn report(
     screen.line(format!("wrote {path}"));
 }
 
+/// Stands before the score without a member where the other weights were not searched again.
+const RESCALED: &str = "~";
+
 /// The gain of the nested prediction, and whether it is more than noise.
 fn gain_sentence(gain: Interval, over: &str) -> String {
     let numbers = format!("{:+.6} [{:+.6}, {:+.6}]", gain.gain, gain.low, gain.high);
@@ -141,10 +149,12 @@ fn gain_sentence(gain: Interval, over: &str) -> String {
     }
 }
 
-/// How much the parts have in common.
-fn parts_sentence(parts: &PartsFound) -> String {
+/// How much the parts have in common, at a strength that was `given` or chosen.
+fn parts_sentence(parts: &PartsFound, given: bool) -> String {
     let n = parts.weights.len();
-    if parts.lambda.is_infinite() {
+    if parts.lambda.is_infinite() && given {
+        format!("all {n} parts have the same weights, as `--lambda inf` asks")
+    } else if parts.lambda.is_infinite() {
         format!("all {n} parts have the same weights: nothing was gained by telling them apart")
     } else if parts.lambda == 0.0 {
         format!("{n} parts, each with weights of its own")
@@ -158,8 +168,13 @@ fn strength(lambda: f64) -> Value {
     if lambda.is_infinite() { json!("inf") } else { json!(lambda) }
 }
 
-fn stop_sentence(outcome: &Outcome) -> String {
+/// Why the search ended; the strength that draws parts together was `given` or chosen.
+fn stop_sentence(outcome: &Outcome, given: bool) -> String {
+    let same = outcome.parts.as_ref().is_some_and(|parts| parts.lambda.is_infinite());
     match outcome.stop {
+        // The parts were not searched at all: nothing of theirs could be proven.
+        Stop::Converged if same && given => "converged: one set of weights for all parts".to_owned(),
+        Stop::Converged if same => "converged: no strength was better than one set of weights for all".to_owned(),
         Stop::Certified { gap } if outcome.parts.is_some() => {
             format!("certified: at this strength no allowed weights are better by more than {}", small(gap))
         }

@@ -63,15 +63,29 @@ fn a_limit_of_time_keeps_the_best_so_far() {
 #[cfg(unix)]
 const SIGNALS: [(&str, i32); 2] = [("INT", 130), ("TERM", 143)];
 
+/// Sends a signal to a child.
+#[cfg(unix)]
+#[track_caller]
+fn kill(child: &std::process::Child, signal: &str) {
+    finish(Command::new("kill").args([format!("-{signal}"), child.id().to_string()])).expect(0);
+}
+
 /// Starts the program, sends it `signal` when it is well on its way, and waits for its end.
 #[cfg(unix)]
 #[track_caller]
 fn signalled(workspace: &Workspace, arguments: &[&str], signal: &str) -> Output {
+    signalled_times(1, workspace, arguments, signal)
+}
+
+/// As [`signalled`], with as many signals as follow each other at once.
+#[cfg(unix)]
+#[track_caller]
+fn signalled_times(times: usize, workspace: &Workspace, arguments: &[&str], signal: &str) -> Output {
     let mut command = toy::command(workspace, arguments);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
     // Long enough to be past the arguments on a busy machine; what is asked of the program takes much longer.
     std::thread::sleep(Duration::from_secs(1));
-    finish(Command::new("kill").args([format!("-{signal}"), child.id().to_string()])).expect(0);
+    (0..times).for_each(|_| kill(&child, signal));
     let started = Instant::now();
     let output = child.wait_with_output().expect("an end");
     assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
@@ -96,6 +110,40 @@ fn an_interrupted_search_writes_its_best_so_far() {
     }
     // It is a search's own recipe, so a search may finish what was begun.
     run(&workspace, &["search", "--solver", "equal"]).expect(0);
+}
+
+/// `timeout` sends its signal to the program and to its group: one request, heard twice.
+#[cfg(unix)]
+#[test]
+fn signals_at_once_are_one_request() {
+    let workspace = large();
+    let object = signalled_times(2, &workspace, &SLOW, "INT").expect(130).json();
+    assert_eq!(object["stop"], "interrupted");
+    assert!(workspace.path("blends/large/best_cv.yaml").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_later_signal_ends_the_program_at_once() {
+    let workspace = toy::imported();
+    // It waits for a table that never comes.
+    let mut command = toy::command(&workspace, &["lb", "import", "-"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("the program starts");
+    std::thread::sleep(Duration::from_secs(1));
+    kill(&child, "INT");
+    kill(&child, "INT");
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(child.try_wait().expect("a state").is_none(), "signals at once ended it");
+    kill(&child, "INT");
+    let started = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("a state") {
+            break status;
+        }
+        assert!(started.elapsed() < Duration::from_secs(10), "it goes on");
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    assert_eq!(status.code(), Some(130));
 }
 
 #[cfg(unix)]

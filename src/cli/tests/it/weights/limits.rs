@@ -57,7 +57,8 @@ fn a_budget_needs_measured_times_and_is_kept() {
     let workspace = toy::imported();
     let refused = run(&workspace, &["search", "--inference-budget", "10s"]).expect(2);
     assert!(refused.stderr.contains("how long the inference of `ada` takes"), "{}", refused.stderr);
-    assert!(refused.stderr.contains("blend predict ada"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("`seconds: 12.5`"), "{}", refused.stderr);
+    assert!(!refused.stderr.contains("blend predict"), "it has no graphs: {}", refused.stderr);
     for (model, seconds) in MODELS.iter().zip([8.0, 3.0, 2.0]) {
         let path = format!("models/toy/{model}/run.yaml");
         let record = String::from_utf8(workspace.read(&path)).expect("text");

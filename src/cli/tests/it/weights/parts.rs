@@ -100,3 +100,20 @@ fn rows_have_the_weights_of_their_group() {
         number(&weights[model])
     });
 }
+
+/// Parts that have nothing to tell apart, and a strength that leaves them nothing.
+#[test]
+fn parts_with_the_same_weights_are_told_as_such() {
+    let workspace = of_two_targets();
+    let given = run(&workspace, &["search", "--granularity", "per-target", "--lambda", "inf"]).expect(0).stdout;
+    assert!(given.contains("as `--lambda inf` asks") && given.contains("one set of weights for all parts"), "{given}");
+    // Rows in groups that mean nothing.
+    let groups: String = (0..240).map(|row| format!("r{row:03},{}\n", ["a", "b", "c"][row * 7 / 5 % 3])).collect();
+    let file = workspace.write("models/toy/data/any.csv", format!("id,any\n{groups}")).display().to_string();
+    let by_rows = ["search", "--granularity", &format!("rows:{file}:any")];
+    let object = run(&workspace, &[&["--json"], &by_rows[..]].concat()).expect(0).json();
+    assert_eq!(object["lambda"], "inf", "{object}");
+    let chosen = run(&workspace, &by_rows).expect(0).stdout;
+    assert!(chosen.contains("converged: no strength was better than one set of weights for all"), "{chosen}");
+    assert!(!given.contains("nothing is proven") && !chosen.contains("nothing is proven"), "{given}{chosen}");
+}

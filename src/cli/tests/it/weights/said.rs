@@ -32,6 +32,20 @@ fn weights_come_with_their_spread_and_members_with_their_worth() {
     assert_eq!(people.stdout.contains("not better than equal weights beyond noise"), noise, "{}", people.stdout);
 }
 
+/// A search without derivatives does not search again without each member, and says so.
+#[test]
+fn members_that_were_not_left_out_in_earnest_are_marked() {
+    let workspace = toy::imported();
+    let said = search(&workspace, &["--solver", "local"]);
+    let left_out = said["leave_one_out"].as_object().expect("members");
+    assert!(!left_out.is_empty() && left_out.values().all(|it| it["refitted"] == false), "{said}");
+    let people = run(&workspace, &["search", "--solver", "local"]).expect(0).stdout;
+    assert!(people.lines().any(|line| line.trim_start().starts_with("ada") && line.contains(" ~0.")), "{people}");
+    assert!(people.contains("~ the other weights were not searched again"), "{people}");
+    let searched = run(&workspace, &["search"]).expect(0).stdout;
+    assert!(!searched.contains('~'), "{searched}");
+}
+
 #[test]
 fn a_calibration_is_stored_and_submitted() {
     let workspace = toy::imported();
