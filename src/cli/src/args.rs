@@ -359,7 +359,7 @@ pub(crate) struct Search {
     #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
     pub(crate) max_picks: Option<NonZeroUsize>,
     /// Longest time of the search proper, as 30, 90s, 30m or 9h; it ends with the best so far. Reading comes before it,
-    /// nested scores come after it (see `--honest-budget`).
+    /// nested scores after it: each of their parts has as long (see `--honest-budget`).
     #[arg(long, value_name = "TIME", value_parser = duration, allow_hyphen_values = true)]
     pub(crate) time_limit: Option<Duration>,
     /// Leave out nested scores and intervals.

@@ -81,6 +81,9 @@ pub(super) fn report(
     if outcome.without.iter().flatten().any(|it| !it.refitted) {
         screen.line(screen.dim(&format!("  {RESCALED} the other weights were not searched again")));
     }
+    if outcome.spread_by == Some("jackknife") {
+        screen.line(screen.dim("  95 %: from the weights without each fold; this search has no bootstrap of its own"));
+    }
     if shown < order.len() {
         screen.line(screen.dim(&format!("  and {} more without weight", order.len() - shown)));
     }
@@ -260,6 +263,7 @@ fn value(
             }
         },
         "intercept": outcome.intercept.map(number),
+        "weights_spread_by": outcome.spread_by,
         "weights_spread": outcome.spread.as_ref().map(|spread| {
             let models = matrix.members().iter().map(|member| member.model().to_string());
             let spread = spread.iter().map(|it| json!({"deviation": it.deviation, "low": it.low, "high": it.high}));
