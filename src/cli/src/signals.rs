@@ -31,7 +31,7 @@ const fn code(signal: i32) -> u8 {
 /// Starts to listen, in a thread of its own. Where that fails a signal ends the program, as it ends any.
 pub(crate) fn listen() {
     let Ok(mut signals) = Signals::new(HANDLED) else { return };
-    thread::spawn(move || {
+    let heard = move || {
         let mut first: Option<Instant> = None;
         for signal in signals.forever() {
             if first.get_or_insert_with(Instant::now).elapsed() > TOGETHER {
@@ -40,7 +40,8 @@ pub(crate) fn listen() {
             CODE.store(usize::from(code(signal)), Ordering::SeqCst);
             INTERRUPTED.store(true, Ordering::SeqCst);
         }
-    });
+    };
+    let _ = thread::Builder::new().name("signals".to_owned()).spawn(heard);
 }
 
 /// Whether a signal has come.

@@ -133,6 +133,10 @@ pub trait Cells: Send + Sync {
     fn curve(&self, output: usize, start: usize, u: &[f64], d: &mut [f64], h: &mut [f64]) -> f64;
     /// Whether the loss is convex in `u`.
     fn is_convex(&self) -> bool;
+    /// Whether the loss of a cell is `-ln u`, weighed or not.
+    fn is_minus_log(&self) -> bool {
+        false
+    }
     /// The labels 0 and 1 of one output, where the loss of a cell is `-ln u` of a 1 and `-ln(1 - u)` of a 0, and all
     /// cells weigh the same.
     fn hard_labels(&self, output: usize) -> Option<&[u8]> {
@@ -164,6 +168,10 @@ impl<T: Cells + ?Sized> Cells for &T {
 
     fn is_convex(&self) -> bool {
         (**self).is_convex()
+    }
+
+    fn is_minus_log(&self) -> bool {
+        (**self).is_minus_log()
     }
 
     fn hard_labels(&self, output: usize) -> Option<&[u8]> {

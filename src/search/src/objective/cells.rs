@@ -5,6 +5,7 @@
 
 mod apart;
 mod direct;
+mod picks;
 mod rare;
 mod walled;
 
@@ -13,6 +14,7 @@ use super::{
     feed::{Feed, Reader},
     kernels,
 };
+use crate::solver::lowest;
 pub(crate) use apart::{Apart, Runs};
 use blend_core::{Block, judge::Cells};
 use rare::{Narrow, Rare};
@@ -435,6 +437,14 @@ impl Objective for CellObjective<'_> {
 
     fn sketch(&self) -> Option<Box<dyn Objective + '_>> {
         Rare::sketch(self).map(|rare| Box::new(rare) as Box<dyn Objective>)
+    }
+
+    fn pick(&self, weights: &[f64], step: f64, reach: &mut Vec<f64>) -> (usize, f64) {
+        self.pick_by_bounds(weights, step, reach).unwrap_or_else(|| {
+            let losses = self.toward(weights, step);
+            let best = lowest(&losses);
+            (best, losses[best])
+        })
     }
 
     fn toward(&self, weights: &[f64], step: f64) -> Vec<f64> {

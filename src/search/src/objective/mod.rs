@@ -16,6 +16,7 @@ mod squares;
 mod true_class;
 mod whole;
 
+use crate::solver::lowest;
 use blend_core::num;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -48,6 +49,14 @@ pub trait Objective: Send + Sync {
                 self.value(&moved)
             })
             .collect()
+    }
+    /// The member toward which [`Self::toward`] is the lowest, the first of equals, and that loss: the next of a chain of
+    /// greedy picks. `reach` is the objective's own memory of the chain, empty at its beginning.
+    fn pick(&self, weights: &[f64], step: f64, reach: &mut Vec<f64>) -> (usize, f64) {
+        let _ = reach;
+        let losses = self.toward(weights, step);
+        let best = lowest(&losses);
+        (best, losses[best])
     }
     /// The loss after each of `moves`, from `weights`: up to rounding, which decides ties in a loss of steps. Good enough
     /// to choose a move by; its loss is for [`Self::value`] to say.

@@ -94,6 +94,10 @@ impl Cells for MinusLog<'_> {
     fn is_convex(&self) -> bool {
         true
     }
+
+    fn is_minus_log(&self) -> bool {
+        true
+    }
 }
 
 fn weighted(u: &[f64], s: &[f64]) -> f64 {

@@ -30,6 +30,7 @@ impl Strategy for GreedyStrategy {
             picks: vec![0; task.constraints.n],
             n_picks: 0,
             max_picks: task.max_picks.max(1),
+            reach: Vec::new(),
             stop: None,
         };
         let seen = Seen { objective: task.objective, constraints: task.constraints };
@@ -46,6 +47,8 @@ struct Greedy {
     picks: Vec<u32>,
     n_picks: usize,
     max_picks: usize,
+    /// What the loss remembers from pick to pick.
+    reach: Vec<f64>,
     stop: Option<Stop>,
 }
 
@@ -54,15 +57,14 @@ impl Greedy {
         self.picks.iter().map(|&picks| f64::from(picks) / self.n_picks as f64).collect()
     }
 
-    fn pick(&mut self, losses: &[f64]) -> (Vec<f64>, f64) {
-        let best = lowest(losses);
+    fn pick(&mut self, (best, loss): (usize, f64)) -> (Vec<f64>, f64) {
         self.picks[best] += 1;
         self.n_picks += 1;
         if self.n_picks >= self.max_picks {
             // All picks were asked for and made: the end of the method, not of a budget.
             self.stop = Some(Stop::Converged);
         }
-        (self.weights(), losses[best])
+        (self.weights(), loss)
     }
 }
 
@@ -83,15 +85,17 @@ impl<'a> Solver<Seen<'a>, State> for Greedy {
 
     fn init(&mut self, problem: &mut Problem<Seen<'a>>, state: State) -> Result<(State, Option<KV>), Error> {
         let losses = problem.problem("toward", |seen| Ok(alone(seen.objective)))?;
-        let (weights, loss) = self.pick(&losses);
+        let best = lowest(&losses);
+        let (weights, loss) = self.pick((best, losses[best]));
         Ok((state.param(weights).cost(loss), None))
     }
 
     fn next_iter(&mut self, problem: &mut Problem<Seen<'a>>, state: State) -> Result<(State, Option<KV>), Error> {
         let weights = self.weights();
         let step = 1.0 / (self.n_picks + 1) as f64;
-        let losses = problem.problem("toward", |seen| Ok(seen.objective.toward(&weights, step)))?;
-        let (weights, loss) = self.pick(&losses);
+        let reach = &mut self.reach;
+        let best = problem.problem("pick", |seen| Ok(seen.objective.pick(&weights, step, reach)))?;
+        let (weights, loss) = self.pick(best);
         debug_assert_eq!(weights.len(), self.constraints.n);
         Ok((state.param(weights).cost(loss), None))
     }

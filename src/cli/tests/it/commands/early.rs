@@ -179,7 +179,10 @@ fn a_search_has_the_threads_that_were_asked_for() {
         let mut child = command.stdout(Stdio::null()).spawn().expect("the program starts");
         let names = || -> Vec<String> {
             let tasks = std::fs::read_dir(format!("/proc/{}/task", child.id())).expect("a process at work");
-            tasks.filter_map(|task| std::fs::read_to_string(task.expect("a task").path().join("comm")).ok()).collect()
+            let names =
+                tasks.filter_map(|task| std::fs::read_to_string(task.expect("a task").path().join("comm")).ok());
+            // One more waits for signals and does no work.
+            names.filter(|name| name.trim() != "signals").collect()
         };
         // A busy machine takes its time to get as far as the workers; any more of them would come with these.
         let mut most = Vec::new();
