@@ -45,17 +45,19 @@ def ours(blend, workspace, competition, members, flags):
     taken = run(command)
     said = json.loads(taken.out)
     seconds = said["seconds"]
-    searched = seconds["load"] + seconds["search"]
+    solved, searched = (seconds["load"] + seconds[until] for until in ("solve", "search"))
     return {
         "weights": [said["weights"][member] for member in members],
-        "cpu": taken.cpu_between(seconds["load"], searched),
-        "wall": seconds["search"],
+        # As of the peers: until the weights are found. Members and baselines are judged after it.
+        "cpu": taken.cpu_between(seconds["load"], solved),
+        "wall": seconds["solve"],
         "total_cpu": taken.cpu,
         "total_wall": taken.wall,
         "peak": taken.peak,
         "phases": {
             "load": taken.cpu_between(0, seconds["load"]),
-            "search": taken.cpu_between(seconds["load"], searched),
+            "weights": taken.cpu_between(seconds["load"], solved),
+            "judging members and baselines": taken.cpu_between(solved, searched),
             "honest": taken.cpu_between(searched, searched + seconds["honest"]),
         },
         "said": said,

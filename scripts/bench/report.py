@@ -38,8 +38,8 @@ def show(size):
     print(f"\n{size.n} models, 21,948 rows x 206 targets, mean log loss; optimum {optimum:.15f}\n")
     table(head, rows)
     print(
-        "\nsearch = without loading (and, for methods with a gradient, without preparing their matrix); whole = the "
-        "process; peak is of a process.\n~ = 100 trials run, seconds times 30 (a lower bound: TPE slows down as trials add up); score and "
+        "\nsearch = until the weights are found, without loading (and, for methods with a gradient, without preparing "
+        "their matrix); whole = the process; peak is of a process.\n~ = 100 trials run, seconds times 30 (a lower bound: TPE slows down as trials add up); score and "
         "gap are those of the 100."
     )
     details(size)

@@ -48,6 +48,14 @@ impl Held {
         held
     }
 
+    /// Fills rows of a member from `start` on.
+    fn put(&mut self, member: usize, start: usize, rows: &Block) {
+        for output in 0..rows.n_outputs() {
+            let at = self.at(member, output) + start;
+            self.values[at..at + rows.n_rows()].copy_from_slice(rows.column(output));
+        }
+    }
+
     /// The values of some members alone.
     fn only(&self, some: &[usize]) -> Self {
         let n_rows = self.n_rows;
@@ -130,9 +138,19 @@ impl<'a> Feed<'a> {
     pub(crate) fn kept(self) -> Self {
         const HELD_BYTES: usize = 32 << 20;
         match self {
-            Self::Stream { members, set, space, preparation } if 8 * self.n_cells() <= HELD_BYTES => {
-                let enter = |member: &&Predictions<Oof>| pool::entered(member, space, preparation, set);
-                Self::held(members.par_iter().map(enter).collect())
+            Self::Stream { .. } if 8 * self.n_cells() <= HELD_BYTES => {
+                let mut held = Held::zeros(self.n_members(), self.n_outputs(), self.n_rows());
+                for block in 0..self.n_blocks() {
+                    let start = self.extent(block).0;
+                    let enter = |member: usize| {
+                        let mut entered = Block::default();
+                        self.columns(member, block, &mut entered);
+                        entered
+                    };
+                    let members: Vec<Block> = (0..self.n_members()).into_par_iter().map(enter).collect();
+                    members.iter().enumerate().for_each(|(member, entered)| held.put(member, start, entered));
+                }
+                Self::Held(held)
             }
             feed => feed,
         }
