@@ -17,7 +17,8 @@ const MANY: usize = 48;
 #[must_use]
 pub fn solve(x: &[f64], gradient: &[f64], hessian: &[f64], constraints: &Constraints) -> Vec<f64> {
     let n = x.len();
-    let ridge = ridge(hessian, n);
+    let size = size(hessian, n, |i| !constraints.is_fixed(i));
+    let ridge = RIDGE * size;
     let at = |i: usize, j: usize| hessian[i * n + j] + if i == j { ridge } else { 0.0 };
     let (mut point, mut slope) = (x.to_vec(), gradient.to_vec());
     let inside = |i: usize| x[i] > constraints.low[i] && x[i] < constraints.high[i];
@@ -38,7 +39,7 @@ pub fn solve(x: &[f64], gradient: &[f64], hessian: &[f64], constraints: &Constra
         .collect();
     // Steps keep the sum, so what is common to all cells changes none of them; but a form that is flat along the weights
     // themselves (the root of a mean square) is not singular with it.
-    let common = if constraints.sums_to_one { trace(hessian, n) / n as f64 } else { 0.0 };
+    let common = if constraints.sums_to_one { size } else { 0.0 };
     let mut factor = Factor::new(hessian, n, (ridge, common), (0..n).filter(|&i| side[i] == 0).collect());
     // After a whole step the point is the best of its face as far as rounding lets it be: stepping again would only
     // chase the noise of a singular matrix.
@@ -92,13 +93,21 @@ pub fn solve(x: &[f64], gradient: &[f64], hessian: &[f64], constraints: &Constra
     point
 }
 
-/// A diagonal that is below rounding for a well-conditioned matrix and enough for a singular one.
-fn ridge(hessian: &[f64], n: usize) -> f64 {
-    (trace(hessian, n) / n as f64).max(f64::MIN_POSITIVE) * 1e-12
-}
+/// A diagonal, relative to the matrix, that is below rounding for a well-conditioned one and enough for a singular one.
+const RIDGE: f64 = 1e-12;
 
-fn trace(hessian: &[f64], n: usize) -> f64 {
-    (0..n).map(|i| hessian[i * n + i]).sum()
+/// How far above the middle one a second derivative counts in [`size`].
+const OUTLYING: f64 = 1e3;
+
+/// The size of the second derivatives of some members: their mean, in which none counts that is far above the others. (A
+/// loss may be all but a wall toward a member that alone gives something to a cell; that says nothing of the rest.)
+fn size(hessian: &[f64], n: usize, counts: impl Fn(usize) -> bool) -> f64 {
+    let mut diagonal: Vec<f64> = (0..n).filter(|&i| counts(i)).map(|i| hessian[i * n + i]).collect();
+    diagonal.sort_by(f64::total_cmp);
+    let most = diagonal.get(diagonal.len() / 2).map_or(f64::INFINITY, |middle| OUTLYING * middle);
+    let most = if most > 0.0 { most } else { f64::INFINITY };
+    let sum: f64 = diagonal.iter().map(|h| h.min(most)).sum();
+    (sum / diagonal.len().max(1) as f64).max(f64::MIN_POSITIVE)
 }
 
 /// The unconstrained step on the free weights (their sum kept where asked), in the factor's order, and the multiplier of
@@ -144,7 +153,7 @@ pub fn dual_gap(x: &[f64], gradient: &[f64], hessian: &[f64], constraints: &Cons
             residual[i] = 0.0; // wholly the multiplier's, and the bound is touched exactly
         }
     }
-    let factor = Factor::new(hessian, n, (ridge(hessian, n), 0.0), (0..n).collect());
+    let factor = Factor::new(hessian, n, (RIDGE * size(hessian, n, |_| true), 0.0), (0..n).collect());
     let mut solved = residual.clone();
     factor.solve(&mut solved);
     0.5 * residual.iter().zip(&solved).map(|(r, s)| r * s).sum::<f64>()
@@ -197,6 +206,19 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_wall_toward_one_member_holds_no_other_back() {
+        // The last weight is at 0, fixed or not, and its second derivative beyond all measure.
+        let hessian = [2.0, 0.5, 3e4, 0.5, 1.0, 3e4, 3e4, 3e4, 3e13].map(|cell: f64| 1e-3 * cell);
+        let gradient = [-6e-4, 2e-4, 1.0];
+        for high in [0.0, 1.0] {
+            let constraints = Constraints::within(Domain::Simplex, &[(0.0, 1.0), (0.0, 1.0), (0.0, high)]).unwrap();
+            let best = solve(&[0.2, 0.8, 0.0], &gradient, &hessian, &constraints);
+            // Along (1, -1, 0): slope -8e-4, curvature 2e-3.
+            assert!((best[0] - 0.6).abs() < 1e-6 && best[2] == 0.0, "{best:?}");
         }
     }
 }

@@ -274,13 +274,7 @@ impl<'a> Feed<'a> {
     pub(crate) fn stored(&self) -> Option<Stored<'_>> {
         let Self::Stream { members, set, space, preparation } = self else { return None };
         let plain = |member: &&Predictions<Oof>| is_plain(*space, member) && member.values().value_bytes() == 4;
-        let ascending = || {
-            (0..set.n_blocks()).all(|block| match set.block(block) {
-                BlockRows::All(_) => true,
-                BlockRows::Some(local) => local.is_sorted(),
-            })
-        };
-        let as_stored = !preparation.renormalize && members.iter().all(plain) && ascending();
+        let as_stored = !preparation.renormalize && members.iter().all(plain);
         as_stored.then_some(Stored { members, set })
     }
 
@@ -358,6 +352,14 @@ pub(crate) struct Stored<'a> {
 }
 
 impl Stored<'_> {
+    /// Whether the judged rows of every block stand in their order.
+    pub(crate) fn is_ascending(&self) -> bool {
+        (0..self.set.n_blocks()).all(|block| match self.set.block(block) {
+            BlockRows::All(_) => true,
+            BlockRows::Some(local) => local.is_sorted(),
+        })
+    }
+
     /// One output of a block, of every member, all rows whether judged or not.
     pub(crate) fn columns(&self, block: usize, output: usize) -> Vec<&[f32]> {
         let slices = self.members.iter().map(|member| member.values().slice(block, output));

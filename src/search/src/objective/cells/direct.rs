@@ -25,6 +25,8 @@ pub(super) struct Piece<'s> {
     pub(super) judged: Option<&'s [u32]>,
     /// The first judged row, in the judged rows' numbering.
     pub(super) first: usize,
+    /// The part of all of them.
+    pub(super) part: usize,
 }
 
 /// Buffers of one task.
@@ -50,7 +52,7 @@ impl CellObjective<'_> {
         if self.runs.n_parts() > 1 {
             return None;
         }
-        let stored = self.feed.stored()?;
+        let stored = self.feed.stored().filter(Stored::is_ascending)?;
         let bounds = self.cells.member_range()?;
         self.pass(1);
         let mixture = self.mixture(weights);
@@ -94,10 +96,21 @@ impl CellObjective<'_> {
         total
     }
 
-    /// Cuts one output of one block into pieces.
+    /// Cuts one output of one block into pieces: windows of its rows, or, of rows in several parts, runs of a part's.
     fn cut(&self, stored: &Stored<'_>, (block, output): (usize, usize), mut each: impl FnMut(&Piece<'_>)) {
         let columns = stored.columns(block, output);
-        let (start, rows) = (self.feed.extent(block).0, stored.rows(block));
+        let ((start, n_judged), rows) = (self.feed.extent(block), stored.rows(block));
+        if self.runs.n_parts() > 1 {
+            let mut at = 0;
+            while at < n_judged {
+                let (part, end) = self.runs.at(start + at);
+                let to = (at + CHUNK).min(n_judged).min(end - start);
+                let judged = if let BlockRows::Some(local) = rows { Some(&local[at..to]) } else { None };
+                each(&Piece { columns: &columns, output, rows: at..to, judged, first: start + at, part });
+                at = to;
+            }
+            return;
+        }
         let n = columns[0].len();
         let mut before = 0;
         for from in (0..n).step_by(CHUNK) {
@@ -115,7 +128,7 @@ impl CellObjective<'_> {
                     (first, Some(judged))
                 }
             };
-            each(&Piece { columns: &columns, output, rows: from..to, judged, first });
+            each(&Piece { columns: &columns, output, rows: from..to, judged, first, part: 0 });
         }
     }
 
@@ -127,7 +140,7 @@ impl CellObjective<'_> {
         scratch: &mut Scratch,
         sums: &mut Sums,
     ) {
-        let &Piece { columns, output, ref rows, judged, first } = piece;
+        let &Piece { columns, output, ref rows, judged, first, .. } = piece;
         let Scratch { u, d, judged: few, slopes } = scratch;
         let (u, d) = (&mut u[..rows.len()], &mut d[..rows.len()]);
         blend(columns, &mixture.terms, rows.start, bounds, mixture.range.unwrap_or(kernels::EVERYWHERE), u);

@@ -11,7 +11,7 @@ mod pick;
 use super::{CellObjective, Curve, Effort, Feed, Objective, Slope, kernels};
 use crate::{
     objective::{
-        feed::Held,
+        feed::{Held, Stored},
         true_class::{MinusLog, minus_log_sum},
     },
     random::Random,
@@ -73,32 +73,38 @@ impl Rare {
         let taken = (0..feed.n_rows()).map(|row| u8::from(Random::new(row as u64).bits().is_multiple_of(one_in)));
         let wanted = Wanted { labels, taken: taken.collect(), limit: pick::large(objective) };
         objective.pass(0);
-        let nothing = Picked::new(k);
-        let n_parts = objective.runs.n_parts();
-        let zero = || vec![nothing.clone(); n_parts];
-        let add = |total: &mut Vec<Picked>, part: Vec<Picked>| {
-            total.iter_mut().zip(part).for_each(|(total, part)| total.add(part));
-        };
-        let picked = match feed.stored().filter(|_| n_parts == 1) {
-            Some(stored) => objective.pieces(
-                &stored,
-                zero,
-                |picked, scratch: &mut Narrow, piece| scratch.of_piece(piece, &mut picked[0], &wanted),
-                add,
-            ),
-            None => objective.reduce(
-                nothing.bytes() * n_parts,
-                zero,
-                |picked, scratch, chunk| scratch.narrow.of_chunk(chunk, &mut picked[chunk.part], &wanted),
-                add,
-            ),
-        };
+        let stored = feed.stored().filter(|stored| objective.runs.n_parts() > 1 || stored.is_ascending());
+        let picked = read(objective, stored.as_ref(), &wanted);
         Some(Self { parts: picked.into_iter().map(|picked| Part::new(picked, k, clip)).collect() })
     }
 
     /// The stand-in for the loss over all rows but those of one part.
     pub(super) fn without(&self, part: usize) -> Without<'_> {
         Without { rare: self, part }
+    }
+}
+
+/// What each part's rows give: from the columns as they are stored, or from entered members.
+fn read(objective: &CellObjective<'_>, stored: Option<&Stored<'_>>, wanted: &Wanted<'_>) -> Vec<Picked> {
+    let nothing = Picked::new(objective.feed.n_members());
+    let n_parts = objective.runs.n_parts();
+    let zero = || vec![nothing.clone(); n_parts];
+    let add = |total: &mut Vec<Picked>, part: Vec<Picked>| {
+        total.iter_mut().zip(part).for_each(|(total, part)| total.add(part));
+    };
+    match stored {
+        Some(stored) => objective.pieces(
+            stored,
+            zero,
+            |picked, scratch: &mut Narrow, piece| scratch.of_piece(piece, &mut picked[piece.part], wanted),
+            add,
+        ),
+        None => objective.reduce(
+            nothing.bytes() * n_parts,
+            zero,
+            |picked, scratch, chunk| scratch.narrow.of_chunk(chunk, &mut picked[chunk.part], wanted),
+            add,
+        ),
     }
 }
 
@@ -299,7 +305,10 @@ impl Objective for Without<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::objective::{Apart, cells::Runs};
+    use crate::{
+        objective::{Apart, cells::Runs},
+        testing::{Label, Shape, World},
+    };
     use blend_core::{
         Block,
         judge::{Bound, Smooth},
@@ -358,6 +367,40 @@ mod tests {
             assert!((whole.value - stand_in.value).abs() < 1e-6 * whole.value);
             assert!(apart(&stand_in.gradient, &whole.gradient) < 1e-5);
             assert!(apart(&stand_in.hessian, &whole.hessian) < 1e-3);
+        }
+    }
+
+    /// Of all rows, of rows with holes, and of the parts of those, side by side within a block.
+    #[test]
+    fn what_is_picked_is_the_same_of_stored_columns_and_of_entered_members() {
+        for (holes, in_parts) in [(false, false), (true, false), (false, true), (true, true)] {
+            let shape = Shape { n_members: 5, n_rows: 9_000, holes, seed: 4, ..Shape::default() };
+            let world = World::new(("log_loss", SpaceName::Linear, Label::Binary), shape);
+            let part_of = |row: usize| if in_parts { row / 7 % 3 } else { 0 };
+            let set = world.scope.rows.sorted_in_blocks(part_of);
+            let parts: Vec<usize> = set.iter().map(part_of).collect();
+            let bound = world.metric.bind(world.truth.on(&set)).unwrap();
+            // Every other member is stored in f64.
+            let members: Vec<_> = world.members.members().iter().step_by(2).collect();
+            let feed = Feed::new(&members, &set, SpaceName::Linear, bound.preparation());
+            let objective = CellObjective { runs: Runs::new(&parts, None), ..CellObjective::new(feed, cells(&*bound)) };
+            let labels = (0..objective.feed.n_outputs()).map(|t| objective.cells.hard_labels(t).unwrap()).collect();
+            let taken = (0..set.len()).map(|row| u8::from(row % 5 == 0)).collect();
+            let wanted = Wanted { labels, taken, limit: 0.7 };
+            let stored = objective.feed.stored().unwrap();
+            let (a, b) = (read(&objective, Some(&stored), &wanted), read(&objective, None, &wanted));
+            assert_eq!((a.len(), b.len()), if in_parts { (3, 3) } else { (1, 1) });
+            for (mut a, mut b) in a.into_iter().zip(b) {
+                assert_eq!(a.n_cells, b.n_cells);
+                assert!(apart(&a.linear, &b.linear) < 1e-5 && apart(&a.square, &b.square) < 1e-5);
+                for of in [Picked::positives, Picked::large, Picked::rest] {
+                    let (a, b) = (of(&mut a), of(&mut b));
+                    assert!(a.n_rows() > 0 && a.n_rows() == b.n_rows());
+                    assert!((0..members.len()).all(|member| {
+                        (num::sum(a.column(member, 0)) - num::sum(b.column(member, 0))).abs() < 1e-3
+                    }));
+                }
+            }
         }
     }
 

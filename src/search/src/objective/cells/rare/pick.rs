@@ -8,7 +8,7 @@ use multiversion::multiversion;
 use rayon::prelude::*;
 
 /// The share of cells whose largest value is taken to be large, about.
-const LARGE: f64 = 0.02;
+const LARGE: f64 = 0.03;
 
 /// Rows of each output that tell where large values begin.
 const ROWS_OF_LARGE: usize = 256;
