@@ -13,6 +13,37 @@ pub(crate) enum Feed<'a> {
     Stream { members: Vec<&'a Predictions<Oof>>, set: &'a RowSet, space: SpaceName, preparation: Preparation },
     /// From memory, entered once: for spaces that need all rows, and for few values.
     Held(Held),
+    /// From memory in single precision: for stand-ins.
+    Single(Single),
+}
+
+/// One output of members in single precision, a column each.
+pub(crate) struct Single {
+    values: Vec<f32>,
+    n_members: usize,
+    n_rows: usize,
+}
+
+impl Single {
+    /// Of cells with all members of one side by side.
+    pub(crate) fn of_cells(cells: &[f32], n_members: usize) -> Self {
+        let n_rows = cells.len() / n_members;
+        let mut values = vec![0.0; cells.len()];
+        for (member, column) in values.chunks_mut(n_rows.max(1)).enumerate() {
+            column.iter_mut().zip(cells.iter().skip(member).step_by(n_members)).for_each(|(to, x)| *to = *x);
+        }
+        Self { values, n_members, n_rows }
+    }
+
+    /// Rows of every column.
+    pub(crate) fn n_rows(&self) -> usize {
+        self.n_rows
+    }
+
+    /// A member's values.
+    pub(crate) fn column(&self, member: usize) -> &[f32] {
+        &self.values[member * self.n_rows..(member + 1) * self.n_rows]
+    }
 }
 
 /// Entered values in memory, laid out as the loops over cells want them: nothing is copied in a pass.
@@ -131,6 +162,10 @@ impl<'a> Feed<'a> {
                 Self::Stream { members, set, space: *space, preparation: *preparation }
             }
             Self::Held(held) => Self::Held(held.only(some)),
+            Self::Single(single) => {
+                let values = some.iter().flat_map(|&member| single.column(member)).copied().collect();
+                Self::Single(Single { values, n_members: some.len(), n_rows: single.n_rows })
+            }
         }
     }
 
@@ -159,7 +194,7 @@ impl<'a> Feed<'a> {
     /// The entered members over all judged rows, where they are held.
     pub(crate) fn in_memory(&self) -> Option<&Held> {
         match self {
-            Self::Stream { .. } => None,
+            Self::Stream { .. } | Self::Single(_) => None,
             Self::Held(held) => Some(held),
         }
     }
@@ -179,6 +214,7 @@ impl<'a> Feed<'a> {
         match self {
             Self::Stream { members, .. } => members.len(),
             Self::Held(held) => held.n_members,
+            Self::Single(single) => single.n_members,
         }
     }
 
@@ -186,13 +222,14 @@ impl<'a> Feed<'a> {
         match self {
             Self::Stream { members, .. } => members[0].columns().len(),
             Self::Held(held) => held.n_outputs,
+            Self::Single(_) => 1,
         }
     }
 
     pub(crate) fn n_blocks(&self) -> usize {
         match self {
             Self::Stream { set, .. } => set.n_blocks(),
-            Self::Held(held) => held.n_rows.div_ceil(BLOCK_ROWS),
+            Self::Held(_) | Self::Single(_) => self.n_rows().div_ceil(BLOCK_ROWS),
         }
     }
 
@@ -201,6 +238,7 @@ impl<'a> Feed<'a> {
         match self {
             Self::Stream { set, .. } => set.len(),
             Self::Held(held) => held.n_rows,
+            Self::Single(single) => single.n_rows,
         }
     }
 
@@ -213,9 +251,9 @@ impl<'a> Feed<'a> {
     pub(crate) fn extent(&self, block: usize) -> (usize, usize) {
         match self {
             Self::Stream { set, .. } => (set.offset(block), set.block(block).len()),
-            Self::Held(held) => {
+            Self::Held(_) | Self::Single(_) => {
                 let start = block * BLOCK_ROWS;
-                (start, BLOCK_ROWS.min(held.n_rows - start))
+                (start, BLOCK_ROWS.min(self.n_rows() - start))
             }
         }
     }
@@ -224,7 +262,7 @@ impl<'a> Feed<'a> {
     /// not, nor do vectors: those are read with [`Self::columns`], all outputs of a block at once.
     pub(crate) fn is_cell_local(&self) -> bool {
         match self {
-            Self::Held(_) => true,
+            Self::Held(_) | Self::Single(_) => true,
             Self::Stream { members, space, preparation, .. } => {
                 members.iter().all(|member| pool::is_cell_local(*space, member.encoding(), *preparation))
             }
@@ -266,6 +304,10 @@ impl<'a> Feed<'a> {
                 let start = block * BLOCK_ROWS;
                 out.copy_from_slice(&held.column(member, output)[start + rows.start..start + rows.end]);
                 kernels::clamp(out, range);
+            }
+            Self::Single(single) => {
+                let start = block * BLOCK_ROWS;
+                kernels::widen(&single.column(member)[start + rows.start..start + rows.end], range, out);
             }
         }
     }
@@ -309,7 +351,7 @@ impl<'a> Feed<'a> {
                         BlockRows::All(_) => place as u32,
                         BlockRows::Some(local) => local[place],
                     },
-                    Self::Held(_) => place as u32,
+                    Self::Held(_) | Self::Single(_) => place as u32,
                 };
                 places[label as usize].push((place as u32, row));
             }
@@ -331,6 +373,11 @@ impl<'a> Feed<'a> {
                 for output in 0..held.n_outputs {
                     out.column_mut(output).copy_from_slice(&held.column(member, output)[start..start + n]);
                 }
+            }
+            Self::Single(single) => {
+                let (start, n) = self.extent(block);
+                out.reshape(1, n);
+                kernels::widen(&single.column(member)[start..start + n], kernels::EVERYWHERE, out.column_mut(0));
             }
         }
     }

@@ -32,6 +32,30 @@ fn weights_come_with_their_spread_and_members_with_their_worth() {
     assert_eq!(people.stdout.contains("not better than equal weights beyond noise"), noise, "{}", people.stdout);
 }
 
+/// Every search knows how far its weights are known: by a step of every replicate, or by the folds.
+#[test]
+fn every_search_says_by_what_its_weights_are_known() {
+    let workspace = toy::imported();
+    let greedy: &[&str] = &["--solver", "greedy"];
+    let wide: &[&str] = &["--domain", "affine", "--bounds", "-0.5:1.5"];
+    for (arguments, by, note) in
+        [(&[] as &[&str], "bootstrap", false), (greedy, "jackknife", true), (wide, "jackknife", true)]
+    {
+        let said = search(&workspace, arguments);
+        assert_eq!(said["weights_spread_by"], by, "{said}");
+        for model in MODELS {
+            let (spread, weight) = (&said["weights_spread"][model], number(&said["weights"][model]));
+            assert!(number(&spread["low"]) <= weight + 1e-12 && weight <= number(&spread["high"]) + 1e-12, "{said}");
+        }
+        let seconds = |of: &str| number(&said["seconds"][of]);
+        assert!(0.0 < seconds("solve") && seconds("solve") <= seconds("search"), "{said}");
+        let people = run(&workspace, &[&["search"][..], arguments].concat()).expect(0);
+        assert_eq!(people.stdout.contains("from the weights without each fold"), note, "{}", people.stdout);
+    }
+    let without = search(&workspace, &["--no-nested"]);
+    assert!(without["weights_spread"].is_null() && without["weights_spread_by"].is_null(), "{without}");
+}
+
 /// A search without derivatives does not search again without each member, and says so.
 #[test]
 fn members_that_were_not_left_out_in_earnest_are_marked() {

@@ -11,7 +11,7 @@ mod pick;
 use super::{CellObjective, Curve, Effort, Feed, Objective, Slope, kernels};
 use crate::{
     objective::{
-        feed::{Held, Stored},
+        feed::{Single, Stored},
         true_class::{MinusLog, minus_log_sum},
     },
     random::Random,
@@ -90,7 +90,7 @@ fn read(objective: &CellObjective<'_>, stored: Option<&Stored<'_>>, wanted: &Wan
     let n_parts = objective.runs.n_parts();
     let zero = || vec![nothing.clone(); n_parts];
     let add = |total: &mut Vec<Picked>, part: Vec<Picked>| {
-        total.iter_mut().zip(part).for_each(|(total, part)| total.add(part));
+        total.iter_mut().zip(&part).for_each(|(total, part)| total.add(part));
     };
     match stored {
         Some(stored) => objective.pieces(
@@ -115,9 +115,9 @@ impl Part {
         picked.leave_out(&large);
         let n_small = picked.n_cells - positives.n_rows() - large.n_rows();
         let scale = n_small as f64 / rest.n_rows().max(1) as f64;
-        let some = |held: Held, loss: fn(usize, f64) -> Box<dyn Cells>| {
-            let n_rows = held.n_rows();
-            (n_rows > 0).then(|| CellObjective::new(Feed::Held(held), loss(n_rows, clip)))
+        let some = |cells: Single, loss: fn(usize, f64) -> Box<dyn Cells>| {
+            let n_rows = cells.n_rows();
+            (n_rows > 0).then(|| CellObjective::new(Feed::Single(cells), loss(n_rows, clip)))
         };
         Self {
             positives: some(positives, |n_rows, clip| Box::new(MinusLog { weights: None, n_rows, clip })),
@@ -397,7 +397,7 @@ mod tests {
                     let (a, b) = (of(&mut a), of(&mut b));
                     assert!(a.n_rows() > 0 && a.n_rows() == b.n_rows());
                     assert!((0..members.len()).all(|member| {
-                        (num::sum(a.column(member, 0)) - num::sum(b.column(member, 0))).abs() < 1e-3
+                        a.column(member).iter().zip(b.column(member)).map(|(a, b)| a - b).sum::<f32>().abs() < 1e-3
                     }));
                 }
             }

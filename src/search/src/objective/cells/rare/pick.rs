@@ -2,13 +2,12 @@
 //! sample does not tell from f64.
 
 use super::super::{CellObjective, Chunk, direct::Piece, kernels};
-use crate::objective::feed::{Held, Reader};
-use blend_core::num;
+use crate::objective::feed::{Reader, Single};
 use multiversion::multiversion;
-use rayon::prelude::*;
 
-/// The share of cells whose largest value is taken to be large, about.
-const LARGE: f64 = 0.03;
+/// The share of cells whose largest value is taken to be large, about: of a stand-in of all rows, and of those without a
+/// part of them, which are looked at once only.
+const LARGE: [f64; 2] = [0.02, 0.03];
 
 /// Rows of each output that tell where large values begin.
 const ROWS_OF_LARGE: usize = 256;
@@ -136,53 +135,46 @@ impl Picked {
     }
 
     /// The positive cells.
-    pub(super) fn positives(&mut self) -> Held {
-        held(std::mem::take(&mut self.positives), self.k)
+    pub(super) fn positives(&mut self) -> Single {
+        Single::of_cells(&std::mem::take(&mut self.positives), self.k)
     }
 
     /// The large negatives.
-    pub(super) fn large(&mut self) -> Held {
-        held(std::mem::take(&mut self.large), self.k)
+    pub(super) fn large(&mut self) -> Single {
+        Single::of_cells(&std::mem::take(&mut self.large), self.k)
     }
 
     /// The sampled small negatives.
-    pub(super) fn rest(&mut self) -> Held {
-        held(std::mem::take(&mut self.rest), self.k)
+    pub(super) fn rest(&mut self) -> Single {
+        Single::of_cells(&std::mem::take(&mut self.rest), self.k)
     }
 
     /// Takes cells out of the sums.
-    pub(super) fn leave_out(&mut self, cells: &Held) {
-        let column = |member: usize| cells.column(member, 0);
-        for i in 0..self.k {
-            self.linear[i] -= num::sum(column(i));
-            for j in 0..=i {
-                self.square[i * self.side + j] -= num::dot(column(i), column(j));
-            }
+    pub(super) fn leave_out(&mut self, cells: &Single) {
+        let mut out = Self::new(self.k);
+        for from in (0..cells.n_rows()).step_by(CELLS) {
+            let to = (from + CELLS).min(cells.n_rows());
+            let mut columns: Vec<&[f32]> = (0..self.k).map(|member| &cells.column(member)[from..to]).collect();
+            columns.resize(self.side, &NOTHING[..to - from]);
+            add_sums(&columns, &mut out.linear);
+            add_products(&columns, &mut out.square);
         }
+        self.linear.iter_mut().zip(out.linear).for_each(|(sum, of)| *sum -= of);
+        self.square.iter_mut().zip(out.square).for_each(|(sum, of)| *sum -= of);
     }
 
     /// Puts another's cells behind its own.
-    pub(super) fn add(&mut self, other: Self) {
-        self.linear.iter_mut().zip(other.linear).for_each(|(a, b)| *a += b);
-        self.square.iter_mut().zip(other.square).for_each(|(a, b)| *a += b);
-        self.positives.extend(other.positives);
-        self.large.extend(other.large);
-        self.rest.extend(other.rest);
+    pub(super) fn add(&mut self, other: &Self) {
+        self.linear.iter_mut().zip(&other.linear).for_each(|(a, b)| *a += b);
+        self.square.iter_mut().zip(&other.square).for_each(|(a, b)| *a += b);
+        self.positives.extend(&other.positives);
+        self.large.extend(&other.large);
+        self.rest.extend(&other.rest);
         self.n_cells += other.n_cells;
     }
 }
 
-/// Cells that lie side by side, as columns.
-fn held(cells: Vec<f32>, k: usize) -> Held {
-    let n = cells.len() / k;
-    let mut held = Held::zeros(k, 1, n);
-    held.columns_mut().enumerate().for_each(|(member, column)| {
-        column.iter_mut().zip(cells.iter().skip(member).step_by(k)).for_each(|(to, x)| *to = f64::from(*x));
-    });
-    held
-}
-
-/// The value that the largest of a cell's members exceeds in [`LARGE`] of the cells, judged by a few rows of each output.
+/// The value that the largest of a cell's members exceeds in a few of the cells, judged by a few rows of each output.
 pub(super) fn large(objective: &CellObjective<'_>) -> f32 {
     let (feed, range) = (&objective.feed, objective.cells.member_range().unwrap_or(kernels::EVERYWHERE));
     if !feed.is_cell_local() {
@@ -200,7 +192,8 @@ pub(super) fn large(objective: &CellObjective<'_>) -> f32 {
             most[from..].iter_mut().zip(&out).for_each(|(most, x)| *most = most.max(*x));
         }
     }
-    let place = ((1.0 - LARGE) * most.len() as f64) as usize;
+    let share = LARGE[usize::from(objective.runs.n_parts() > 1)];
+    let place = ((1.0 - share) * most.len() as f64) as usize;
     if place < most.len() { *most.select_nth_unstable_by(place, f64::total_cmp).1 as f32 } else { 1.0 }
 }
 
