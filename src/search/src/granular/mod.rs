@@ -27,7 +27,7 @@ use blend_core::{
     judge::{Bound, Judge},
     pool::{Pool, Weighing, is_cell_local},
 };
-use piece::Piece;
+use piece::{Order, Piece};
 use pooled::{Loss, Pooled, Prior};
 use rayon::prelude::*;
 
@@ -146,11 +146,12 @@ pub(crate) fn run(
         .map(|without| prior(problem, options, without, labels, task, &mut effort))
         .collect::<Result<_, _>>()?;
     let outer_labels: Vec<i64> = outer.iter().map(|outer| outer.label).collect();
+    let order = Order::new(problem, labels)?;
     let piece_search = |part: usize| -> Result<(PieceSearch<'_>, f64), SearchError> {
         let (piece, share) = match parts {
             Parts::Outputs(all) => {
                 let outputs: Vec<usize> = (0..all.len()).filter(|&t| all[t] as usize == part).collect();
-                (Piece::of_outputs(problem, &outputs, labels)?, outputs.len() as f64 / all.len() as f64)
+                (Piece::of_outputs(problem, &outputs, &order)?, outputs.len() as f64 / all.len() as f64)
             }
             Parts::Rows(all) => {
                 let piece = Piece::of_rows(problem, |row| all[row] as usize == part);

@@ -4,7 +4,7 @@ use crate::{
     objective::{Objective, cv},
     search::{Problem, SearchError},
 };
-use blend_core::{Oof, Predictions, RowIndex, RowSet, Truth, judge::Bound, source::OwnedBlocks};
+use blend_core::{BLOCK_ROWS, Oof, Predictions, RowIndex, RowSet, Slice, Truth, judge::Bound, source::OwnedBlocks};
 use std::sync::Arc;
 
 /// One part, with rows of its own numbering.
@@ -18,31 +18,46 @@ pub(crate) struct Piece<'a> {
     own_rows: Vec<usize>,
 }
 
-impl<'a> Piece<'a> {
-    /// Some outputs, over all rows. They are copied, the rows of a nested part side by side, so that everything that is
-    /// asked of them later is read from the nearest caches. `labels` has the nested part of each row of the scope.
-    pub(crate) fn of_outputs(problem: &'a Problem<'a>, outputs: &[usize], labels: &[i64]) -> Result<Self, SearchError> {
-        let unfit = || SearchError::Parts { metric: problem.metric.info().name };
-        let table_rows: Vec<usize> = problem.scope.rows.iter().collect();
-        let mut scope_rows: Vec<usize> = (0..table_rows.len()).collect();
+/// The rows that count with those of a nested part side by side: the same order for every piece.
+pub(crate) struct Order {
+    scope_rows: Vec<usize>,
+    table_rows: Vec<usize>,
+    index: RowIndex,
+}
+
+impl Order {
+    /// `labels` has the nested part of each row of the scope.
+    pub(crate) fn new(problem: &Problem<'_>, labels: &[i64]) -> Result<Self, SearchError> {
+        let all: Vec<usize> = problem.scope.rows.iter().collect();
+        let mut scope_rows: Vec<usize> = (0..all.len()).collect();
         scope_rows.sort_by_key(|&row| labels[row]);
-        let order: Vec<usize> = scope_rows.iter().map(|&row| table_rows[row]).collect();
-        let rows = RowIndex::positions(order.len()).map_err(|_| unfit())?;
+        let table_rows = scope_rows.iter().map(|&row| all[row]).collect();
+        let unfit = |_| SearchError::Parts { metric: problem.metric.info().name };
+        Ok(Self { scope_rows, table_rows, index: RowIndex::positions(all.len()).map_err(unfit)? })
+    }
+}
+
+impl<'a> Piece<'a> {
+    /// Some outputs, over all rows. They are copied in `order`, so that everything that is asked of them later is read
+    /// from the nearest caches.
+    pub(crate) fn of_outputs(problem: &'a Problem<'a>, outputs: &[usize], order: &Order) -> Result<Self, SearchError> {
+        let unfit = || SearchError::Parts { metric: problem.metric.info().name };
+        let Order { scope_rows, table_rows, index: rows } = order;
         let names: Arc<[String]> = outputs.iter().map(|&output| problem.members.columns()[output].clone()).collect();
         let members = problem
             .members
             .members()
             .iter()
             .map(|member| {
-                let values = Arc::new(copied(member, outputs, &order));
+                let values = Arc::new(copied(member, outputs, table_rows));
                 let (model, encoding, print) = (member.model().clone(), member.encoding(), member.fingerprint());
                 Predictions::unchecked(model, rows.clone(), names.clone(), encoding, values, print).map_err(|_| unfit())
             })
             .collect::<Result<_, _>>()?;
         let targets = problem.truth.labels().targets(outputs).ok_or_else(unfit)?;
-        let truth = Truth::new(rows, names.to_vec(), targets.select(&order)).map_err(|_| unfit())?;
+        let truth = Truth::new(rows.clone(), names.to_vec(), targets.select(table_rows)).map_err(|_| unfit())?;
         let own_rows = (0..scope_rows.len()).collect();
-        Ok(Self { problem, members, truth, scope_rows, own_rows })
+        Ok(Self { problem, members, truth, scope_rows: scope_rows.clone(), own_rows })
     }
 
     /// Some rows, with all outputs: read where they are stored.
@@ -82,12 +97,14 @@ impl<'a> Piece<'a> {
 /// Stored values of some outputs in the order of `rows`.
 fn copied(member: &Predictions<Oof>, outputs: &[usize], rows: &[usize]) -> OwnedBlocks {
     let values = member.values();
-    let at = |output: usize, row: usize| {
-        values.slice(row / blend_core::BLOCK_ROWS, output).get(row % blend_core::BLOCK_ROWS)
+    let n_blocks = rows.iter().max().map_or(0, |last| last / BLOCK_ROWS + 1);
+    let column = |&output: &usize| {
+        let blocks: Vec<Slice<'_>> = (0..n_blocks).map(|block| values.slice(block, output)).collect();
+        rows.iter().map(move |&row| blocks[row / BLOCK_ROWS].get(row % BLOCK_ROWS))
     };
     if values.value_bytes() == 4 {
-        OwnedBlocks::F32(outputs.iter().map(|&t| rows.iter().map(|&row| at(t, row) as f32).collect()).collect())
+        OwnedBlocks::F32(outputs.iter().map(|output| column(output).map(|x| x as f32).collect()).collect())
     } else {
-        OwnedBlocks::F64(outputs.iter().map(|&t| rows.iter().map(|&row| at(t, row)).collect()).collect())
+        OwnedBlocks::F64(outputs.iter().map(|output| column(output).collect()).collect())
     }
 }
