@@ -37,6 +37,9 @@ pub(crate) struct Around {
     pub(crate) without: Vec<Option<Without>>,
 }
 
+/// What the loss around the weights tells: their spread, where a model does, and what each member is worth.
+type Told = (Option<Vec<Spread>>, Vec<Option<Without>>);
+
 /// Of many members, those beside the ones with weight that could have some instead.
 const NEAR: usize = 40;
 
@@ -73,13 +76,7 @@ fn search_without(rows: &Rows<'_>, task: &Task<'_>, found: &Found, again: &Again
     (0..found.weights.len()).map(without).collect()
 }
 
-fn of_all(
-    rows: &Rows<'_>,
-    solver: SolverName,
-    task: &Task<'_>,
-    found: &Found,
-    asked: &Asked<'_>,
-) -> (Option<Vec<Spread>>, Vec<Option<Without>>) {
+fn of_all(rows: &Rows<'_>, solver: SolverName, task: &Task<'_>, found: &Found, asked: &Asked<'_>) -> Told {
     // Only next to an optimum does the model say where the next one is.
     let exact = matches!(solver, SolverName::Newton | SolverName::Quadratic | SolverName::Multistart);
     let curve = if exact { rows.objective.curve(&found.weights) } else { None };
@@ -115,7 +112,7 @@ fn of_few(
     found: &Found,
     asked: &Asked<'_>,
     few: &[usize],
-) -> Option<(Option<Vec<Spread>>, Vec<Option<Without>>)> {
+) -> Option<Told> {
     let all = rows.problem.members.members();
     let members: Vec<Predictions<Oof>> = few.iter().map(|&member| all[member].clone()).collect();
     let members = PredictionMatrix::new(members).ok()?;

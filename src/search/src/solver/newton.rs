@@ -83,10 +83,10 @@ pub(super) fn descend(task: &Task<'_>, start: Vec<f64>) -> Found {
 }
 
 fn descend_to(task: &Task<'_>, objective: &dyn Objective, start: Vec<f64>, tolerance: f64, steps: u64) -> Found {
-    if faces::suit(objective, task.constraints) {
-        if let Some(found) = faces::descend(task, objective, &start, tolerance) {
-            return found;
-        }
+    if faces::suit(objective, task.constraints)
+        && let Some(found) = faces::descend(task, objective, &start, tolerance)
+    {
+        return found;
     }
     plainly(task, objective, start, tolerance, steps)
 }
