@@ -11,7 +11,7 @@ import report
 from measure import run
 
 NUMBER = r"([\d.]+)"
-LINE = re.compile(rf"^(.+): {NUMBER} s \({NUMBER} search, {NUMBER} honest\); .*, (\w+)\b[^,]*$")
+LINE = re.compile(rf"^(.+): {NUMBER} s \({NUMBER} search, {NUMBER} honest\)[,;] .*, (\w+)\b[^,]*$")
 ONE_THREAD = {"RAYON_NUM_THREADS": "1"}
 # The example's argument, and how many lines it prints for it.
 PARTS = {"targets": 2, "classes": 1, "numbers": 1}

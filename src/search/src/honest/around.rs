@@ -9,7 +9,7 @@ use crate::{
     constraints::Constraints,
     fit::Rows,
     search::Problem,
-    solver::{Found, SolverName, Task, has_walls, suit_faces},
+    solver::{Found, SolverName, Task, has_walls, many, suit_faces},
 };
 use blend_core::{Oof, PredictionMatrix, Predictions, score::Loss};
 
@@ -49,7 +49,8 @@ pub(crate) fn around(rows: &Rows<'_>, solver: SolverName, task: &Task<'_>, found
     let chosen = asked.again.and_then(|_| task.constraints.only(|member| found.weights[member] != 0.0));
     let face = Task { constraints: chosen.as_ref().unwrap_or(task.constraints), ..*task };
     // Of members that are far from having weight there is nothing to say, and much to compute.
-    let near = suit_faces(rows.objective, face.constraints).then(|| near(rows, &found.weights)).flatten();
+    let few = suit_faces(rows.objective, face.constraints) || rows.is_of_sums() && many(face.constraints);
+    let near = few.then(|| near(rows, &found.weights)).flatten();
     let of_few = near.and_then(|members| of_few(rows, solver, &face, found, asked, &members));
     let (spread, without) = of_few.unwrap_or_else(|| of_all(rows, solver, &face, found, asked));
     let spread = spread.map(|spread| (spread, "bootstrap"));
@@ -117,7 +118,7 @@ fn of_few(
     let members: Vec<Predictions<Oof>> = few.iter().map(|&member| all[member].clone()).collect();
     let members = PredictionMatrix::new(members).ok()?;
     let problem = Problem { members: &members, ..*rows.problem };
-    let objective = rows.objective.only(few)?;
+    let objective = if rows.is_of_sums() { rows.of_members(few) } else { rows.objective.only(few)? };
     let constraints = task.constraints.select(few);
     let part = Found { weights: few.iter().map(|&member| found.weights[member]).collect(), ..found.clone() };
     let task = Task { objective: &*objective, constraints: &constraints, start: None, ..*task };

@@ -120,3 +120,26 @@ fn first_steps_and_parts_are_not_shown_as_scores_of_the_search() {
         assert!(tick.loss >= best - 1e-9, "{tick:?} {best}");
     }
 }
+
+/// Of many members what is known comes from those with weight and those next to having some.
+#[test]
+fn of_many_members_the_few_that_matter_are_told_as_if_there_were_no_others() {
+    for kind in [("rmse", Linear, Label::Number), ("multiclass_log_loss", Linear, Label::Class)] {
+        let world = World::new(kind, Shape { n_members: 70, n_rows: 400, ..SHAPE });
+        let problem = world.problem(Domain::Simplex);
+        let options = Options { replicates: 60, ..Options::default() };
+        let outcome = search(&problem, &options, &control()).unwrap();
+        let (weights, spread) = (outcome.weights.values(), outcome.spread.unwrap());
+        assert_eq!((spread.len(), outcome.without.len(), outcome.spread_by), (70, 70, Some("bootstrap")));
+        assert!(spread.iter().zip(weights).any(|(it, weight)| it.deviation > 0.0 && *weight > 0.0));
+        let kept = (0..70).filter(|&member| weights[member] != 0.0);
+        for member in kept.step_by(3) {
+            let bounds = (0..70).map(|other| (0.0, if other == member { 0.0 } else { 1.0 })).collect();
+            let limits = Limits { bounds, ..Limits::default() };
+            let options = Options { limits, honest: false, ..Options::default() };
+            let other = search(&problem, &options, &control()).unwrap().score;
+            let without = outcome.without[member].unwrap();
+            assert!((without.score - other).abs() < 1e-7 && without.refitted, "{member}: {} {other}", without.score);
+        }
+    }
+}

@@ -150,7 +150,7 @@ impl FromStr for SolverName {
 }
 
 pub(crate) use newton::{
-    faces::{face, suit as suit_faces},
+    faces::{face, many, suit as suit_faces},
     walls::stand as has_walls,
 };
 

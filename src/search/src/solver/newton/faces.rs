@@ -24,12 +24,12 @@ const PATIENCE: usize = 3;
 
 /// Whether this way suits the loss: the optimum is proven by the gap of the simplex.
 pub(crate) fn suit(objective: &dyn Objective, constraints: &Constraints) -> bool {
-    constraints.n >= MANY
-        && constraints.is_plain()
-        && constraints.sums_to_one
-        && constraints.is_compact()
-        && objective.is_convex()
-        && objective.has_faces()
+    many(constraints) && objective.is_convex() && objective.has_faces()
+}
+
+/// Whether the weights are those of many members on the simplex, of which an optimum keeps few.
+pub(crate) fn many(constraints: &Constraints) -> bool {
+    constraints.n >= MANY && constraints.is_plain() && constraints.sums_to_one && constraints.is_compact()
 }
 
 /// One descent from `start`; `None` where the loss is not finite there.
