@@ -127,7 +127,7 @@ impl Watch<'_> {
 }
 
 impl<'a> Watch<'a> {
-    /// The same for first steps on a relative of the loss; `tick` is what [`starting`] makes of the tick of these.
+    /// The same, told to `tick`.
     pub(crate) fn with_tick<'b>(self, tick: &'b (dyn Fn(&Tick) + Sync)) -> Watch<'b>
     where
         'a: 'b,

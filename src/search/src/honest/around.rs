@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     constraints::Constraints,
+    drive::Stop,
     fit::Rows,
     search::Problem,
     solver::{Found, SolverName, Task, has_walls, many, suit_faces},
@@ -77,10 +78,12 @@ fn search_without(rows: &Rows<'_>, task: &Task<'_>, found: &Found, again: &Again
     (0..found.weights.len()).map(without).collect()
 }
 
+/// What the loss of all its members tells.
 fn of_all(rows: &Rows<'_>, solver: SolverName, task: &Task<'_>, found: &Found, asked: &Asked<'_>) -> Told {
     // Only next to an optimum does the model say where the next one is.
     let exact = matches!(solver, SolverName::Newton | SolverName::Quadratic | SolverName::Multistart);
-    let curve = if exact { rows.objective.curve(&found.weights) } else { None };
+    let at_optimum = exact && matches!(found.stop, Stop::Certified { .. } | Stop::Converged);
+    let curve = if at_optimum { rows.objective.curve(&found.weights) } else { None };
     // Where weights lean on the edge of the loss's domain, one step of a replicate's would leave it.
     let stepped = curve.as_ref().filter(|_| !has_walls(task));
     let spread = stepped.and_then(|curve| {

@@ -30,9 +30,11 @@ impl Interval {
     }
 }
 
-/// Units that are drawn at most: above that, units are pooled at random. Of sums over rows a hundredth of an interval's
-/// length is lost by that, and its ends vary by more from one set of replicates to another.
+/// Units that are drawn at most: above that, units are pooled at random, which costs no precision that shows.
 const MAX_UNITS: usize = 50_000;
+
+/// The same for means over rows: an interval's length is known to a hundredth, and its ends vary by more from one set of
+/// replicates to another.
 const MAX_UNITS_OF_SUMS: usize = 5_000;
 
 /// Replicates of a metric that needs all rows for each.

@@ -26,6 +26,12 @@ fn parts_have_the_time_that_the_search_had() {
         let options = Options { time_limit: Some(Duration::ZERO), replicates: 20, ..Options::default() };
         let outcome = search(&world.problem(Domain::Simplex), &options, &control()).unwrap();
         assert_eq!(outcome.stop, Stop::Budget);
+        // Away from the optimum no step of a model says anything of the weights.
+        assert_eq!(outcome.spread_by, Some("jackknife"));
+        for (spread, weight) in outcome.spread.unwrap().iter().zip(outcome.weights.values()) {
+            assert!(spread.low <= *weight && *weight <= spread.high, "{spread:?} {weight}");
+        }
+        assert!(outcome.without.iter().flatten().all(|without| !without.refitted));
         // No time to search leaves the baselines, in the parts as in the whole.
         for part in outcome.nested.unwrap().parts {
             let (most, least) = part.weights.iter().fold((0.0_f64, 1.0_f64), |(m, l), w| (m.max(*w), l.min(*w)));
@@ -50,6 +56,7 @@ fn parts_fall_back_as_the_search_does() {
 
 #[test]
 fn cuts_are_chosen_alike_on_both_sides_of_a_gain() {
+    let mut judged = 0;
     for (metric, label) in [("mcc", Label::Binary), ("f1", Label::Binary), ("qwk", Label::Grade)] {
         let world = World::new((metric, Linear, label), SHAPE);
         let problem = world.problem(Domain::Simplex);
@@ -64,8 +71,10 @@ fn cuts_are_chosen_alike_on_both_sides_of_a_gain() {
             let equal = outcome.weights.values().iter().all(|w| *w == outcome.weights.values()[0]);
             let gain = if equal { outcome.gain_over_equal } else { outcome.gain_over_single }.unwrap();
             assert_eq!((gain.gain, gain.low, gain.high), (0.0, 0.0, 0.0), "{metric}");
+            judged += 1;
         }
     }
+    assert!(judged > 0, "no search ended at a baseline in every part");
 }
 
 #[test]
