@@ -70,12 +70,7 @@ impl Held {
     fn of(members: Vec<Block>) -> Self {
         let (n_outputs, n_rows) = members.first().map_or((0, 0), |first| (first.n_outputs(), first.n_rows()));
         let mut held = Self::zeros(members.len(), n_outputs, n_rows);
-        for (number, member) in members.into_iter().enumerate() {
-            for output in 0..n_outputs {
-                let at = held.at(number, output);
-                held.values[at..at + n_rows].copy_from_slice(member.column(output));
-            }
-        }
+        members.iter().enumerate().for_each(|(number, member)| held.put(number, 0, member));
         held
     }
 
